@@ -22,6 +22,10 @@ export const LOG_ENTRY_COUNT_MAX = 10 ** 12 - 1;
 const LOG_DIGITS = 12;
 export const SEGMENT_TIER_MAX = 9;
 
+/** The limit of the common object stores. */
+export const KEY_SIZE_MAX_BYTES = 1024;
+const SEGMENT = /^(?:[a-z0-9_~=-]|%[0-9A-F]{2})(?:[a-z0-9._~=-]|%[0-9A-F]{2})*$/;
+
 const REPO_PART = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/;
 /** First words of URL paths that a server keeps for itself, so no repo may begin with them. */
 const RESERVED_FIRST = new Set([
@@ -53,6 +57,16 @@ const RESERVED_SECOND = new Set([
   'objects',
   'locks',
 ]);
+
+/** Parses a key: segments of the characters that escaping leaves, joined by slashes; no segment starts with a dot. Throws INVALID. */
+export function parseKey(text: string): Key {
+  if (text.length <= KEY_SIZE_MAX_BYTES && text.split('/').every(isKeySegment)) return text as Key;
+  throw new DatamonError('INVALID', `not a key: ${JSON.stringify(text.slice(0, 120))}`);
+}
+
+export function isKeySegment(text: string): boolean {
+  return text.length <= KEY_SEGMENT_SIZE_MAX_BYTES && SEGMENT.test(text);
+}
 
 /** Parses `name` or `owner/name`. Throws INVALID for anything a URL or a store could not hold. */
 export function parseRepoName(text: string): RepoName {
@@ -172,6 +186,9 @@ export const condemnedLog = (pool: PoolName): LogPrefix => asLog(`pools/${escape
 export const REPOS_PREFIX = 'repos/';
 const repoPrefix = (repo: RepoName): string => `${REPOS_PREFIX}${escapeName(repo)}/`;
 export const repoKey = (repo: RepoName): Key => `${repoPrefix(repo)}repo.json` as Key;
+/** The same key from a listed segment, which is all one has of a name too long to stand in a key. */
+export const repoKeyOfSegment = (segment: string): Key =>
+  `${REPOS_PREFIX}${segment}/repo.json` as Key;
 export const settingsLog = (repo: RepoName): LogPrefix => asLog(`${repoPrefix(repo)}settings/`);
 export const segmentPrefix = (repo: RepoName): string => `${repoPrefix(repo)}segments/`;
 export const segmentKey = (repo: RepoName, tier: number, id: ContainerId): Key =>
