@@ -1,0 +1,51 @@
+/** Finds programs by absolute path: empty and relative entries of PATH are never searched, nor folders inside a work tree. */
+import { access, constants, stat } from 'node:fs/promises';
+import { delimiter, isAbsolute, join, relative, sep } from 'node:path';
+import { DatamonError } from '../core/errors.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `PATH` without empty and relative entries, so that nothing a repo holds can be run by name. */
+export function safePath(path: string | undefined): string {
+  return (path ?? '')
+    .split(delimiter)
+    .filter((folder) => isAbsolute(folder))
+    .join(delimiter);
+}
+
+/** True where `path` is `folder` or lies below it. */
+export function isInside(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+}
+
+/** The first `name` on PATH, or null. `outside`: folders whose programs are never taken. */
+export async function findProgram(
+  name: string,
+  env: Environment,
+  outside: readonly string[] = [],
+): Promise<string | null> {
+  for (const folder of safePath(env['PATH']).split(delimiter)) {
+    if (folder === '' || outside.some((barred) => isInside(folder, barred))) continue;
+    const file = join(folder, name);
+    if (await isProgram(file)) return file;
+  }
+  return null;
+}
+
+async function isProgram(file: string): Promise<boolean> {
+  try {
+    await access(file, constants.X_OK);
+    return (await stat(file)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+export async function findGit(env: Environment, outside: readonly string[] = []): Promise<string> {
+  const git = await findProgram('git', env, outside);
+  if (git !== null) return git;
+  throw new DatamonError('NOT_FOUND', 'git is not on the PATH', {
+    hint: 'Install git, then run: datamon doctor',
+  });
+}
