@@ -1,0 +1,164 @@
+/**
+ * Writes one container, frame by frame, into a spool. Promises: frames stand in the order of the calls; the sealed body can be
+ * read as often as needed; no more than the spool's share is ever in memory.
+ */
+import type { Body } from '../backend/backend.ts';
+import { createHasher, type Digest, digestOf } from '../digest.ts';
+import { DatamonError } from '../errors.ts';
+import type { ContainerId } from '../keys.ts';
+import { type Random, randomHex } from '../random.ts';
+import {
+  CONTAINER_HEADER_SIZE_BYTES,
+  CONTAINER_TRAILER_SIZE_BYTES,
+  type ContainerKind,
+  encodeHeader,
+  encodeSections,
+  encodeTrailer,
+  encodeTrailerHead,
+  SECTION,
+  type Section,
+} from './container-format.ts';
+import {
+  CONTAINER_ID_SIZE_BYTES,
+  type EncodedFrame,
+  encodeFrame,
+  encodeFrameHeader,
+  FRAME_HEADER_SIZE_BYTES,
+  type FrameKind,
+  type FramePayload,
+} from './frame.ts';
+import { encodeFrameTable, FRAME_ENTRY_SIZE_BYTES } from './frame-table.ts';
+import { createSpool } from './spool.ts';
+
+/** A pack, tables and trailer included, is at most this large: one request, no multipart. */
+export const PACK_SIZE_MAX_BYTES = 64 * 1024 * 1024;
+
+export interface ContainerWriterOptions {
+  readonly kind: ContainerKind;
+  /** For temp files. */
+  readonly spoolDir: string;
+  readonly random: Random;
+}
+
+/** Where a frame lies in its container. */
+export interface FrameRef {
+  readonly kind: FrameKind;
+  readonly digest: Digest;
+  readonly rawLength: number;
+  /** Without the frame's header. */
+  readonly storedLength: number;
+  /** Of the frame's header. */
+  readonly offset: number;
+}
+
+export interface SealedContainer {
+  readonly id: ContainerId;
+  readonly kind: ContainerKind;
+  readonly body: Body;
+  readonly sizeBytes: number;
+  readonly frames: readonly FrameRef[];
+  readonly tables: Buffer;
+  readonly tablesOffset: number;
+  readonly tablesLength: number;
+  /** Frees the spool; the body cannot be read afterwards. */
+  dispose(): Promise<void>;
+}
+
+export interface ContainerWriter {
+  readonly id: ContainerId;
+  /** What `seal()` without further sections would make of it now. */
+  readonly sizeBytes: number;
+  readonly frameCount: number;
+  /** Compresses and appends. Calls may overlap; the frames stand in the order of the calls. */
+  addFrame(frame: FramePayload): Promise<FrameRef>;
+  /** Appends what was encoded before. */
+  addEncoded(frame: EncodedFrame): Promise<FrameRef>;
+  /** Ends it. The frame table is written first, `sections` after it. */
+  seal(sections?: readonly Section[]): Promise<SealedContainer>;
+  /** Drops what was written. */
+  dispose(): Promise<void>;
+}
+
+export function createContainerWriter(options: ContainerWriterOptions): ContainerWriter {
+  const { kind } = options;
+  const id = randomHex(options.random, CONTAINER_ID_SIZE_BYTES) as ContainerId;
+  const spool = createSpool(options);
+  const hasher = createHasher();
+  const frames: FrameRef[] = [];
+  let offset = CONTAINER_HEADER_SIZE_BYTES;
+  let tail: Promise<unknown> = append(encodeHeader({ kind, id }));
+  let sealed = false;
+
+  async function append(bytes: Uint8Array): Promise<void> {
+    hasher.update(bytes);
+    await spool.write(bytes);
+  }
+
+  /** Runs after everything before it; a failure fails all that follows, so nothing half-written is ever sealed. */
+  function inOrder<T>(step: () => Promise<T>): Promise<T> {
+    const done = tail.then(step);
+    tail = done;
+    done.catch(() => {});
+    return done;
+  }
+
+  function add(encoding: Promise<EncodedFrame>): Promise<FrameRef> {
+    if (sealed) throw new DatamonError('INVALID', `the container ${id} is sealed`);
+    encoding.catch(() => {});
+    return inOrder(async () => {
+      const frame = await encoding;
+      const { digest, rawLength, storedLength } = frame;
+      const ref = { kind: frame.kind, digest, rawLength, storedLength, offset };
+      frames.push(ref);
+      offset += FRAME_HEADER_SIZE_BYTES + storedLength;
+      await append(encodeFrameHeader(id, frame));
+      await append(frame.stored);
+      return ref;
+    });
+  }
+
+  function seal(sections: readonly Section[] = []): Promise<SealedContainer> {
+    sealed = true;
+    return inOrder(async () => {
+      const tables = encodeSections([frameSection(frames), ...sections]);
+      const place = { tablesOffset: offset, tablesLength: tables.length };
+      await append(tables);
+      const head = encodeTrailerHead({ kind, id, ...place, tablesDigest: digestOf(tables) });
+      await append(head);
+      await spool.write(encodeTrailer(head, hasher.digest()).subarray(head.length));
+      const body = await spool.finish();
+      return { id, kind, body, sizeBytes: body.sizeBytes, frames, tables, ...place, dispose };
+    });
+  }
+
+  async function dispose(): Promise<void> {
+    sealed = true;
+    await tail.catch(() => {});
+    await spool.dispose();
+  }
+
+  return {
+    id,
+    get sizeBytes() {
+      return sealedSize(offset, frames.length);
+    },
+    get frameCount() {
+      return frames.length;
+    },
+    addFrame: async (frame) => add(encodeFrame(frame)),
+    addEncoded: async (frame) => add(Promise.resolve(frame)),
+    seal,
+    dispose,
+  };
+}
+
+const frameSection = (frames: readonly FrameRef[]): Section => ({
+  type: SECTION.frames,
+  bytes: encodeFrameTable(frames),
+});
+
+/** Size of a container whose frames end at `framesEnd`, without further sections. */
+export function sealedSize(framesEnd: number, frameCount: number): number {
+  const tables = 8 + 4 + frameCount * FRAME_ENTRY_SIZE_BYTES;
+  return framesEnd + tables + CONTAINER_TRAILER_SIZE_BYTES;
+}
