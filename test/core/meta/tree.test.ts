@@ -1,0 +1,335 @@
+/** Trees: built, read, listed and compared; whatever the paths are. */
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { type Digest, digestOf } from '../../../core/digest.ts';
+import { diffTrees, type TreeChange } from '../../../core/meta/diff.ts';
+import type { Entry, RawPath } from '../../../core/meta/model.ts';
+import { buildTree, PAGE_ENTRY_COUNT_MIN, sortEntries } from '../../../core/meta/tree-builder.ts';
+import { decodePage, isLeaf, PAGE_ENTRY_COUNT_MAX } from '../../../core/meta/tree-page.ts';
+import { entries, findEntry, listFolder } from '../../../core/meta/tree-reader.ts';
+import { codeOf } from '../../support/code-of.ts';
+import { createFakePages, type FakePageStore } from '../../support/fake-stores.ts';
+
+const entry = (path: string, content = path): Entry => ({
+  path: path as RawPath,
+  kind: 'lfs',
+  executable: false,
+  oid: digestOf(content),
+  sizeBytes: content.length,
+});
+
+async function stored(pages: FakePageStore, list: readonly Entry[]): Promise<Digest> {
+  const tree = await buildTree(sortEntries(list));
+  await pages.putPages(tree.pages.map(({ bytes }) => bytes));
+  return tree.root;
+}
+
+async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const each of source) found.push(each);
+  return found;
+}
+
+const many = (count: number): Entry[] =>
+  Array.from({ length: count }, (_, index) =>
+    entry(`d${index % 7}/f${String(index).padStart(6, '0')}.csv`, `content ${index}`),
+  );
+
+/** Short paths over few bytes, high ones among them, so that prefixes and neighbours are common. */
+const rawPaths = fc
+  .array(fc.constantFrom('a', 'b', '/', '\x01', '\x7f', '\x80', '\xff', '.'), {
+    minLength: 1,
+    maxLength: 5,
+  })
+  .map((chars) => chars.join(''));
+
+const manyEntries = fc
+  .uniqueArray(fc.tuple(rawPaths, fc.nat(3)), { selector: ([path]) => path, maxLength: 400 })
+  .map((list) => list.map(([path, version]) => entry(path, `${path}@${version}`)));
+
+describe('core/meta tree', () => {
+  it('reads back exactly what was built, in byte order', async () => {
+    await fc.assert(
+      fc.asyncProperty(manyEntries, async (list) => {
+        const pages = createFakePages();
+        const root = await stored(pages, list);
+        const expected = list.toSorted((a, b) =>
+          Buffer.compare(Buffer.from(a.path, 'latin1'), Buffer.from(b.path, 'latin1')),
+        );
+        expect(await all(entries(pages, root))).to.deep.equal(expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('has one empty page for no entries', async () => {
+    const tree = await buildTree([]);
+    expect(tree.pages).to.have.length(1);
+    expect(tree.totals).to.deep.equal({ fileCount: 0, sizeBytes: 0 });
+    const pages = createFakePages();
+    await pages.putPages(tree.pages.map(({ bytes }) => bytes));
+    expect(await all(entries(pages, tree.root))).to.deep.equal([]);
+    expect(await listFolder(pages, tree.root, '')).to.deep.equal({ folders: [], files: [] });
+  });
+
+  it('counts files and bytes, but no submodules and empty directories as files', async () => {
+    const bare = { executable: false, oid: null, sizeBytes: 0 } as const;
+    const tree = await buildTree(
+      sortEntries([
+        entry('a', '12345'),
+        { path: 'empty' as RawPath, kind: 'directory', ...bare },
+        { path: 'lib' as RawPath, kind: 'submodule', ...bare, reference: '0'.repeat(40) },
+        { path: 'url' as RawPath, kind: 'external', ...bare, sizeBytes: 7, reference: 'gs://b/k' },
+      ]),
+    );
+    expect(tree.totals).to.deep.equal({ fileCount: 2, sizeBytes: 12 });
+  });
+
+  it('keeps the size of pages within bounds on every level', async () => {
+    const tree = await buildTree(sortEntries(many(60_000)));
+    const counts = tree.pages.map(({ bytes }) => {
+      const page = decodePage(bytes);
+      return {
+        level: page.level,
+        count: isLeaf(page) ? page.entries.length : page.children.length,
+      };
+    });
+    const leaves = counts.filter(({ level }) => level === 0);
+    expect(leaves.slice(0, -1).every(({ count }) => count >= PAGE_ENTRY_COUNT_MIN)).to.equal(true);
+    expect(counts.every(({ count }) => count <= PAGE_ENTRY_COUNT_MAX)).to.equal(true);
+    // Mean of 512 beyond the least, so about 104 pages.
+    expect(leaves.length).to.be.within(70, 150);
+    expect(counts.at(-1)?.level).to.be.greaterThan(0);
+  });
+
+  it('cuts by force where no path ends a page', async () => {
+    const list: Entry[] = [];
+    for (let index = 0; list.length < 9000; index += 1) {
+      const path = `n${String(index).padStart(6, '0')}`;
+      const bits = Number.parseInt(digestOf(path).slice(0, 3), 16) >>> 3;
+      if (bits !== 0) list.push(entry(path, ''));
+    }
+    const tree = await buildTree(list);
+    expect(tree.pages.map(({ children }) => children.length)).to.deep.equal([0, 0, 0, 3]);
+  });
+
+  it('rewrites few pages for one change among 20,000 entries', async () => {
+    const list = many(20_000);
+    const before = await buildTree(sortEntries(list));
+    const known = new Set(before.pages.map(({ digest }) => digest));
+    const fresh = async (edited: Entry[]) =>
+      (await buildTree(sortEntries(edited))).pages.filter(({ digest }) => !known.has(digest));
+    const changed = list.with(9_999, entry(list[9_999]?.path ?? '', 'other'));
+    expect((await fresh(changed)).length).to.be.within(2, 3);
+    expect((await fresh([...list, entry('d3/f000000-new', 'x')])).length).to.be.within(2, 4);
+    expect((await fresh(list.toSpliced(12_345, 1))).length).to.be.within(2, 4);
+    expect((await fresh(list)).length).to.equal(0);
+  });
+
+  it('refuses paths out of order and paths that come twice, also across pages', async () => {
+    expect(await codeOf(buildTree([entry('b'), entry('a')]))).to.equal('INVALID');
+    expect(await codeOf(buildTree([entry('a'), entry('a')]))).to.equal('INVALID');
+    const long = sortEntries(many(6_000));
+    expect(await codeOf(buildTree([...long, long[0] ?? entry('x')]))).to.equal('INVALID');
+    expect(await codeOf(buildTree([...long, long.at(-1) ?? entry('x')]))).to.equal('INVALID');
+  });
+
+  it('reads ranges by prefix and by last path', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        manyEntries,
+        fc.option(rawPaths, { nil: '' }),
+        fc.option(rawPaths, { nil: '' }),
+        async (list, prefix, after) => {
+          const pages = createFakePages();
+          const root = await stored(pages, list);
+          const range = { prefix: prefix as RawPath, after: after as RawPath };
+          const found = (await all(entries(pages, root, range))).map(({ path }) => path);
+          const expected = sortEntries(list)
+            .map(({ path }) => path)
+            .filter((path) => path.startsWith(prefix) && path > after);
+          expect(found).to.deep.equal(expected);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it('reads only the pages that a range touches', async () => {
+    const pages = createFakePages();
+    const list = sortEntries(many(40_000));
+    const root = await stored(pages, list);
+    pages.reads.length = 0;
+    const one = list[20_000]?.path ?? ('' as RawPath);
+    expect(await all(entries(pages, root, { prefix: one }))).to.have.length(1);
+    expect(pages.reads.length).to.be.at.most(3);
+    pages.reads.length = 0;
+    const last = list.at(-2)?.path ?? ('' as RawPath);
+    expect(await all(entries(pages, root, { after: last }))).to.have.length(1);
+    expect(pages.reads.length).to.be.at.most(3);
+  });
+
+  it('finds an entry by reading one page of each level', async () => {
+    const pages = createFakePages();
+    const list = many(40_000);
+    const root = await stored(pages, list);
+    pages.reads.length = 0;
+    expect(await findEntry(pages, root, list[31_415]?.path ?? ('' as RawPath))).to.deep.equal(
+      list[31_415],
+    );
+    expect(pages.reads).to.have.length(2);
+    for (const path of ['', 'd', 'd3', 'zzz', 'd3/f000003.csv0', 'a']) {
+      expect(await findEntry(pages, root, path as RawPath)).to.equal(null);
+    }
+  });
+
+  it('lists folders with counts and bytes like a walk over all entries would', async () => {
+    await fc.assert(
+      fc.asyncProperty(manyEntries, async (made) => {
+        const list = made.filter(({ path }) => !/^\/|\/\/|\/$/.test(path));
+        const pages = createFakePages();
+        const root = await stored(pages, list);
+        for (const folder of ['', 'a', 'a/b'] as (RawPath | '')[]) {
+          expect(await listFolder(pages, root, folder)).to.deep.equal(naiveListing(list, folder));
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('lists a big tree without reading what lies inside its folders', async () => {
+    const pages = createFakePages();
+    const list = many(40_000);
+    const root = await stored(pages, list);
+    pages.reads.length = 0;
+    expect(await listFolder(pages, root, '')).to.deep.equal(naiveListing(list, ''));
+    // The root, and per border between two of the seven folders at most one leaf; the last leaf has no known end.
+    expect(pages.reads.length).to.be.at.most(9);
+    expect(await listFolder(pages, root, 'nowhere' as RawPath)).to.equal(null);
+  });
+
+  it('knows an empty directory as a folder', async () => {
+    const pages = createFakePages();
+    const empty: Entry = {
+      path: 'a/empty' as RawPath,
+      kind: 'directory',
+      executable: false,
+      oid: null,
+      sizeBytes: 0,
+    };
+    const root = await stored(pages, [entry('a/f'), empty]);
+    const listing = await listFolder(pages, root, 'a' as RawPath);
+    expect(listing?.folders).to.deep.equal([
+      { name: 'empty', path: 'a/empty', fileCount: 0, sizeBytes: 0 },
+    ]);
+    expect(await listFolder(pages, root, 'a/empty' as RawPath)).to.deep.equal({
+      folders: [],
+      files: [],
+    });
+  });
+
+  it('says the same differences as a naive comparison', async () => {
+    await fc.assert(
+      fc.asyncProperty(manyEntries, manyEntries, async (a, b) => {
+        const pages = createFakePages();
+        const [left, right] = [await stored(pages, a), await stored(pages, b)];
+        expect(await all(diffTrees(pages, left, right))).to.deep.equal(naiveDiff(a, b));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('says the same differences after edits of a tree of many pages, also against nothing', async () => {
+    const base = many(12_000);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(11_999), fc.constantFrom('drop', 'edit', 'add')), {
+          maxLength: 9,
+        }),
+        async (edits) => {
+          const pages = createFakePages();
+          const edited = new Map(base.map((each) => [each.path, each]));
+          for (const [index, edit] of edits) {
+            const path = base[index]?.path ?? ('' as RawPath);
+            if (edit === 'drop') edited.delete(path);
+            else if (edit === 'edit') edited.set(path, entry(path, 'edited'));
+            else edited.set(`${path}.new` as RawPath, entry(`${path}.new`));
+          }
+          const list = [...edited.values()];
+          const [left, right] = [await stored(pages, base), await stored(pages, list)];
+          expect(await all(diffTrees(pages, left, right))).to.deep.equal(naiveDiff(base, list));
+        },
+      ),
+      { numRuns: 15 },
+    );
+    const pages = createFakePages();
+    const root = await stored(pages, base);
+    expect(await all(diffTrees(pages, null, root))).to.have.length(12_000);
+    expect((await all(diffTrees(pages, root, null))).every((c) => c.change === 'removed')).to.equal(
+      true,
+    );
+  });
+
+  it('reads only the pages that differ', async () => {
+    const pages = createFakePages();
+    const base = many(40_000);
+    const edited = base.toSpliced(17_000, 1).with(30_000, entry(base[30_001]?.path ?? '', 'x'));
+    const [left, right] = [await stored(pages, base), await stored(pages, edited)];
+    pages.reads.length = 0;
+    expect(await all(diffTrees(pages, left, right))).to.have.length(2);
+    expect(pages.reads.length).to.be.at.most(2 * 3 + 4);
+    pages.reads.length = 0;
+    expect(await all(diffTrees(pages, left, left))).to.have.length(0);
+    expect(pages.reads).to.have.length(0);
+  });
+
+  it('calls a page that is not what its parent says CORRUPT', async () => {
+    const pages = createFakePages();
+    const root = await stored(pages, many(3_000));
+    const [first = root] = (await buildTree(sortEntries(many(3_000)))).pages.at(-1)?.children ?? [];
+    const other = await buildTree([entry('z')]);
+    pages.stored.set(first, other.pages[0]?.bytes ?? Buffer.alloc(0));
+    expect(await codeOf(all(entries(pages, root)))).to.equal('CORRUPT');
+  });
+});
+
+function naiveListing(list: readonly Entry[], folder: string) {
+  const prefix = folder === '' ? '' : `${folder}/`;
+  const files: Entry[] = [];
+  const folders = new Map<string, { fileCount: number; sizeBytes: number }>();
+  for (const each of sortEntries(list)) {
+    if (!each.path.startsWith(prefix)) continue;
+    const [name = '', ...rest] = each.path.slice(prefix.length).split('/');
+    if (rest.length === 0) files.push(each);
+    else {
+      const sum = folders.get(name) ?? { fileCount: 0, sizeBytes: 0 };
+      folders.set(name, {
+        fileCount: sum.fileCount + 1,
+        sizeBytes: sum.sizeBytes + each.sizeBytes,
+      });
+    }
+  }
+  if (folder !== '' && files.length + folders.size === 0) return null;
+  const sorted = [...folders].sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    folders: sorted.map(([name, totals]) => ({ name, path: `${prefix}${name}`, ...totals })),
+    files,
+  };
+}
+
+function naiveDiff(a: readonly Entry[], b: readonly Entry[]): TreeChange[] {
+  const before = new Map(a.map((each) => [each.path, each]));
+  const after = new Map(b.map((each) => [each.path, each]));
+  const paths = [...new Set([...before.keys(), ...after.keys()])].sort((x, y) => (x < y ? -1 : 1));
+  return paths.flatMap((path): TreeChange[] => {
+    const [was, is] = [before.get(path), after.get(path)];
+    if (was === undefined && is !== undefined) {
+      return [{ path, change: 'added', before: null, after: is }];
+    }
+    if (was !== undefined && is === undefined) {
+      return [{ path, change: 'removed', before: was, after: null }];
+    }
+    if (was === undefined || is === undefined || was.oid === is.oid) return [];
+    return [{ path, change: 'changed', before: was, after: is }];
+  });
+}
