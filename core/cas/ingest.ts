@@ -1,0 +1,61 @@
+/** The Ingest port: what a server needs to let others write into a repo by packs and recipes. Nothing a client says is believed unread. */
+import type { ByteStream } from '../bytes.ts';
+import type { Digest } from '../digest.ts';
+import type { DatamonError } from '../errors.ts';
+import type { ContainerId } from '../keys.ts';
+import type { Receipt } from './blob-store.ts';
+
+export interface RecipeChunk {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+/** A blob as its chunks, in order. */
+export interface Recipe {
+  readonly oid: Digest;
+  readonly sizeBytes: number;
+  readonly chunks: readonly RecipeChunk[];
+}
+
+export interface AcceptedPack {
+  readonly id: ContainerId;
+  readonly frameCount: number;
+  readonly sizeBytes: number;
+}
+
+export interface RecipeClaim {
+  readonly oid: Digest;
+  readonly sizeBytes: number;
+  readonly chunks: readonly Digest[];
+}
+
+export interface RecordRequest {
+  /** Packs that `acceptPack` took from this client for this repo: the caller vouches for that. */
+  readonly packs: readonly ContainerId[];
+  readonly blobs: readonly RecipeClaim[];
+  /** Pages that lie in `packs`. */
+  readonly pages: readonly Digest[];
+}
+
+export interface RecordOutcome {
+  /** Durable, re-hashed, recorded; those that were recorded before too. */
+  readonly recorded: readonly { readonly oid: Digest; readonly receipt: Receipt }[];
+  /** Chunks and pages that neither the packs nor this repo's own records hold; send them and ask again. */
+  readonly missing: readonly Digest[];
+  /** Blobs (and pages, by digest) that are not what was claimed. */
+  readonly failed: readonly { readonly oid: Digest; readonly error: DatamonError }[];
+}
+
+export interface Ingest {
+  /**
+   * Checks a whole pack, frame by frame, while spooling it, then stores it. Durable when resolved; the same pack again is
+   * success. INVALID for anything that is not an intact pack `id` of `sizeBytes`; CONFLICT where the id is taken by other bytes.
+   */
+  acceptPack(id: ContainerId, stream: ByteStream, sizeBytes: number): Promise<AcceptedPack>;
+  /** For each digest, whether a container of this repo's own verified records holds that chunk. `basis`: oids to look at first. */
+  knownChunks(digests: readonly Digest[], basis: readonly Digest[]): Promise<boolean[]>;
+  /** NOT_FOUND; the empty blob has no chunks. */
+  recipeOf(oid: Digest): Promise<Recipe>;
+  /** Records blobs and pages. A blob is read back and hashed as a whole before its record says verified. */
+  recordByRecipe(request: RecordRequest): Promise<RecordOutcome>;
+}
