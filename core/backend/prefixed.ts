@@ -1,0 +1,30 @@
+/** A store below a prefix of another: keys go in and come out without it. */
+import { type Key, parseKey } from '../keys.ts';
+import type { Backend } from './backend.ts';
+
+/** `prefix` is key segments ending in a slash: `teams/vision/`. */
+export function createPrefixedBackend(backend: Backend, prefix: string): Backend {
+  const root = `${parseKey(prefix.slice(0, -1))}/`;
+  // The key is checked before it is joined, so that none leaves the prefix.
+  const join = (key: Key): Key => parseKey(`${root}${parseKey(key)}`);
+  const split = (key: Key): Key => key.slice(root.length) as Key;
+  return {
+    url: `${backend.url.replace(/\/$/, '')}/${root.slice(0, -1)}`,
+    putIfAbsent: async (key, body) => backend.putIfAbsent(join(key), body),
+    async *get(key, range) {
+      yield* backend.get(join(key), range);
+    },
+    async stat(key) {
+      const found = await backend.stat(join(key));
+      return found === null ? null : { key, sizeBytes: found.sizeBytes };
+    },
+    async *list(keyPrefix, after) {
+      const from = after === undefined ? undefined : `${root}${after}`;
+      for await (const { key, sizeBytes } of backend.list(`${root}${keyPrefix}`, from)) {
+        yield { key: split(key), sizeBytes };
+      }
+    },
+    remove: async (key) => backend.remove(join(key)),
+    now: () => backend.now(),
+  };
+}

@@ -1,0 +1,144 @@
+/**
+ * Tries again what may pass. Decided by the code UNAVAILABLE alone; each wait is random up to a bound that doubles, and
+ * both the tries and the time are bounded. A read goes on from the bytes it has: objects never change.
+ *
+ * A put whose acknowledgement was lost is tried again and then finds its own object: `created` is false for it.
+ */
+import type { ByteStream } from '../bytes.ts';
+import { DatamonError, isRetryable } from '../errors.ts';
+import type { Key } from '../keys.ts';
+import type { Backend, ByteRange, ObjectInfo } from './backend.ts';
+
+export interface RetryPolicy {
+  /** Tries in all; for reads and lists: without a byte or a key in between. */
+  readonly tryCount: number;
+  /** Bound of the first wait; it doubles with each. */
+  readonly firstWaitMs: number;
+  readonly waitMaxMs: number;
+  /** No try is begun later than this after the first, or after the last progress of a read or list. */
+  readonly totalMs: number;
+}
+
+export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+  tryCount: 6,
+  firstWaitMs: 200,
+  waitMaxMs: 10_000,
+  totalMs: 60_000,
+};
+
+/** The world as retrying sees it. */
+export interface RetryWorld {
+  /** A clock that never goes back. */
+  readonly nowMs: () => number;
+  readonly sleep: (milliseconds: number) => Promise<unknown>;
+  /** 0 ≤ number < 1. */
+  readonly random: () => number;
+}
+
+export function createRetryingBackend(
+  backend: Backend,
+  world: RetryWorld,
+  policy: RetryPolicy = DEFAULT_RETRY_POLICY,
+): Backend {
+  const newPatience = (): Patience => createPatience(world, policy);
+  const retried = async <T>(call: () => Promise<T>): Promise<T> => {
+    const patience = newPatience();
+    for (;;) {
+      try {
+        return await call();
+      } catch (error) {
+        await patience.waitAfter(error);
+      }
+    }
+  };
+  return {
+    url: backend.url,
+    putIfAbsent: (key, body) => retried(() => backend.putIfAbsent(key, body)),
+    get: (key, range) => resumedRead(backend, newPatience, key, range),
+    stat: (key) => retried(() => backend.stat(key)),
+    list: (prefix, after) => resumedList(backend, newPatience, prefix, after),
+    remove: (key) => retried(() => backend.remove(key)),
+    now: () => retried(() => backend.now()),
+  };
+}
+
+interface Patience {
+  /** Waits before the next try, or throws `error` where there is none. */
+  waitAfter(error: unknown): Promise<void>;
+  /** Something was achieved: patience is whole again. */
+  renew(): void;
+}
+
+function createPatience(world: RetryWorld, policy: RetryPolicy): Patience {
+  let tries = 1;
+  let since = world.nowMs();
+  return {
+    async waitAfter(error) {
+      if (!isRetryable(error) || tries >= policy.tryCount) throw error;
+      const bound = Math.min(policy.waitMaxMs, policy.firstWaitMs * 2 ** (tries - 1));
+      const waitMs = world.random() * bound;
+      if (world.nowMs() + waitMs - since > policy.totalMs) throw error;
+      tries += 1;
+      await world.sleep(waitMs);
+    },
+    renew() {
+      tries = 1;
+      since = world.nowMs();
+    },
+  };
+}
+
+async function* resumedRead(
+  backend: Backend,
+  newPatience: () => Patience,
+  key: Key,
+  range: ByteRange = { start: 0 },
+): ByteStream {
+  let { start } = range;
+  const patience = newPatience();
+  for (;;) {
+    try {
+      // Asked for as given at first: what a range may be is the backend's to say.
+      const rest = start === range.start ? range : restOf(range, start);
+      for await (const bytes of backend.get(key, rest)) {
+        start += bytes.length;
+        yield bytes;
+        // After the reader took them: how long it takes is not held against the store.
+        patience.renew();
+      }
+      return;
+    } catch (error) {
+      await patience.waitAfter(error);
+      if (start === range.end) return;
+    }
+  }
+}
+
+function restOf(range: ByteRange, start: number): ByteRange {
+  const { end } = range;
+  if (end === undefined) return { start };
+  if (start <= end) return { start, end };
+  throw new DatamonError('CORRUPT', `the store sent more than bytes ${range.start} to ${end}`);
+}
+
+async function* resumedList(
+  backend: Backend,
+  newPatience: () => Patience,
+  prefix: string,
+  after: string | undefined,
+): AsyncIterable<ObjectInfo> {
+  let last = after;
+  const patience = newPatience();
+  for (;;) {
+    try {
+      for await (const found of backend.list(prefix, last)) {
+        last = found.key;
+        yield found;
+        patience.renew();
+      }
+      return;
+    } catch (error) {
+      await patience.waitAfter(error);
+    }
+  }
+}
