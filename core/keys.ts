@@ -166,6 +166,10 @@ export function logKey(log: LogPrefix, n: number): Key {
   return `${log}${String(LOG_ENTRY_COUNT_MAX - n).padStart(LOG_DIGITS, '0')}` as Key;
 }
 
+/** The log below a listed segment, which is all one has of a name too long to stand in a key. */
+export const logOfSegment = (prefix: string, segment: string): LogPrefix =>
+  `${prefix}${segment}/` as LogPrefix;
+
 /** The number behind a log key, or null where the key is not one of this log. */
 export function parseLogKey(log: LogPrefix, key: string): number | null {
   const digits = key.slice(log.length);
