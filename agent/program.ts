@@ -1,0 +1,165 @@
+/** The agent put together: one process of git-lfs's, from `init` to the end. Nothing here touches `process`. */
+import { DatamonError } from '../core/errors.ts';
+import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
+import { secureRandom } from '../core/random.ts';
+import { isFetchAndPrune, isPruneCheck, readAncestors } from './ancestors.ts';
+import { seizeOutput } from './answers.ts';
+import { type Clone, openClone } from './clone.ts';
+import { withinTime } from './guard.ts';
+import { createLogFile, type Log, logPath } from './log-file.ts';
+import type { InitRequest } from './messages.ts';
+import { sleep } from './retry.ts';
+import { createRoutes, type OpenRepository } from './routes.ts';
+import { runSession, type SessionEnd, type Transfers } from './session.ts';
+import {
+  createTempFiles,
+  isAliveByProc,
+  parseSharedMode,
+  pidSpace,
+  sweepTempFiles,
+  type TempFiles,
+} from './temp-files.ts';
+import { createTransfers } from './transfer.ts';
+
+/** git-lfs itself waits for the answer to `init` without any bound. */
+const INIT_TIMEOUT_MS = 60_000;
+
+export interface AgentDependencies {
+  readonly openRepository: OpenRepository;
+  readonly pid: number;
+  /** Installs this clone's hooks where they are still git-lfs's own; run once, only with the user's consent. */
+  readonly onFirstContact?: (clone: Clone) => Promise<void>;
+  readonly openClone?: (cwd: string, env: Io['env']) => Promise<Clone>;
+  readonly ancestors?: () => Promise<readonly (readonly string[])[]>;
+}
+
+type Endpoint = Awaited<ReturnType<Clone['endpoint']>>;
+
+interface World {
+  readonly io: Io;
+  readonly deps: AgentDependencies;
+  readonly log: Log;
+  readonly clone: () => Promise<Clone>;
+}
+
+export async function runAgent(io: Io, deps: AgentDependencies): Promise<ExitStatus> {
+  const output = seizeOutput(io.stdout, io.stderr);
+  const log = createLogFile({ path: logPath(io.env), pid: deps.pid, now: () => new Date() });
+  const open = deps.openClone ?? openClone;
+  let clone: Promise<Clone> | null = null;
+  const world: World = {
+    io,
+    deps,
+    log,
+    clone: () => {
+      clone ??= open(io.cwd, io.env);
+      return clone;
+    },
+  };
+  const end = await runSession({
+    input: io.stdin,
+    output,
+    signal: io.signal,
+    nowMs: () => performance.now(),
+    log,
+    open: (init) =>
+      withinTime(INIT_TIMEOUT_MS, begin(world, init), () => {
+        const seconds = Math.round(INIT_TIMEOUT_MS / 1000);
+        const hint = 'Try again; if it stays, run: datamon doctor';
+        return new DatamonError('UNAVAILABLE', `the store did not answer in ${seconds} s`, {
+          hint,
+        });
+      }),
+  });
+  return statusOf(end);
+}
+
+function statusOf(end: SessionEnd): ExitStatus {
+  return end === 'interrupted' ? EXIT.interrupted : EXIT.ok;
+}
+
+async function begin(world: World, init: InitRequest): Promise<Transfers> {
+  const { deps, log } = world;
+  const endpoint = await endpointOf(world, init);
+  const isStandalone = endpoint?.isStore === true;
+  if (isStandalone && init.operation === 'download') await refuseBlindPrune(world);
+  const routes = createRoutes({
+    openRepository: deps.openRepository,
+    standaloneUrl: async () => (await requireEndpoint(world, init)).url,
+    log,
+  });
+  // A store that cannot be opened is said now, in one sentence, instead of once for each object.
+  if (isStandalone) await routes.openStandalone();
+  const transfers = createTransfers({
+    routes,
+    temps: () => openTempFiles(world),
+    pauses: { sleep, random: Math.random },
+    log,
+  });
+  const contact = firstContact(world);
+  return {
+    ...transfers,
+    close: async () => {
+      await Promise.all([contact, transfers.close()]);
+    },
+  };
+}
+
+/** Null where git-lfs's endpoint is not known here; a server's action then says all that is needed. */
+async function endpointOf(world: World, init: InitRequest): Promise<Endpoint | null> {
+  try {
+    return await requireEndpoint(world, init);
+  } catch (error) {
+    world.log(`no endpoint: ${(error as Error).message}`);
+    return null;
+  }
+}
+
+async function requireEndpoint({ clone }: World, init: InitRequest): Promise<Endpoint> {
+  const endpoint = await (await clone()).endpoint(init);
+  if (endpoint.url !== '') return endpoint;
+  throw new DatamonError('INVALID', `no LFS URL is set for the remote ${init.remote}`, {
+    hint: 'Run: datamon init <store or server>',
+  });
+}
+
+/**
+ * `git lfs prune --verify-remote` takes an agent that starts for proof that every object is on the remote, asks nothing
+ * and deletes. Failing to start makes it delete nothing.
+ */
+async function refuseBlindPrune({ clone, deps }: World): Promise<void> {
+  const commands = await (deps.ancestors ?? readAncestors)();
+  const fetches = isFetchAndPrune(commands) && (await (await clone()).prunesAfterCheck());
+  if (!isPruneCheck(commands) && !fetches) return;
+  throw new DatamonError('UNSUPPORTED', 'this check cannot see the store, so nothing was deleted', {
+    hint: fetches
+      ? 'Run git lfs fetch without --prune.'
+      : 'Run git lfs prune --no-verify-remote; it keeps what was not pushed yet.',
+  });
+}
+
+async function openTempFiles({ clone, deps, log }: World): Promise<TempFiles> {
+  const opened = await clone();
+  const lfsDirectory = await opened.lfsDirectory();
+  const space = pidSpace();
+  const swept = await sweepTempFiles({ lfsDirectory, pidSpace: space, isAlive: isAliveByProc });
+  if (swept > 0) log(`removed ${swept} unfinished downloads of processes that are gone`);
+  return createTempFiles({
+    lfsDirectory,
+    pid: deps.pid,
+    sharedMode: parseSharedMode(await opened.sharedRepository()),
+    random: secureRandom,
+    pidSpace: space,
+  });
+}
+
+/** Never fails a transfer: without hooks objects are as safe, only the bundle is made later. */
+async function firstContact({ clone, deps, log }: World): Promise<void> {
+  if (deps.onFirstContact === undefined) return;
+  try {
+    const opened = await clone();
+    if ((await opened.hooksPolicy()) === 'auto') await deps.onFirstContact(opened);
+  } catch (error) {
+    log(`hooks were not installed: ${(error as Error).message}`);
+  }
+}
