@@ -64,6 +64,7 @@ async function isSameFile(fs: LocalFs, temp: string, path: string): Promise<bool
 async function renameClaimed(publication: Publication): Promise<boolean> {
   const { fs, temp, path } = publication;
   const claim = join(publication.root, TEMP_FOLDER, claimName(publication.key));
+  await publication.makeFolder();
   await takeClaim(publication, claim);
   try {
     if ((await statOptional(fs, path)) !== null) return false;
