@@ -1,14 +1,16 @@
 /** Calls to one server: authorization, retries, and errors as the server meant them. */
 import { type Body, bytesBody } from '../core/backend/backend.ts';
-import { type ByteStream, collect } from '../core/bytes.ts';
+import { collect } from '../core/bytes.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { Parse } from '../core/shape.ts';
 import { exchange, HTTP_LIMITS, type HttpAnswer, type HttpLimits } from './http.ts';
 import { answerError, DOCTOR_HINT } from './http-errors.ts';
 import {
   type Attempt,
+  jittered,
   type Pace,
   parseRetryAfter,
+  pause,
   REAL_PACE,
   RETRY_POLICY,
   type RetryNotice,
@@ -68,9 +70,14 @@ export class ApiClient {
     return this.#session.token !== null;
   }
 
-  /** The pause between attempts, for callers with loops of their own. */
-  get pace(): Pace {
-    return this.#pace;
+  /** The pause after so many failures in a row, for callers with loops of their own. */
+  async pause(failures: number): Promise<void> {
+    const { policy } = this;
+    await pause(jittered(policy, failures, this.#pace), {
+      pace: this.#pace,
+      policy,
+      signal: this.#options.signal,
+    });
   }
 
   get policy(): RetryPolicy {
@@ -87,12 +94,22 @@ export class ApiClient {
     return await this.#withRetries(call, (answer) => Promise.resolve(answer));
   }
 
+  /** Like `open`, with the whole answer read by `read`, which is called again where the body is cut. */
+  async read<T>(call: Call, read: (answer: HttpAnswer) => Promise<T>): Promise<T> {
+    return await this.#withRetries(call, read);
+  }
+
   /** Like `open`, with the body parsed as JSON; a body that is cut is asked for again. */
   async json<T>(call: Call, parse: Parse<T>): Promise<T> {
+    return await this.located(call, parse, (value) => value);
+  }
+
+  /** Like `json`, told also where the answer came from, after redirects. */
+  async located<T, U>(call: Call, parse: Parse<T>, join: (value: T, url: string) => U): Promise<U> {
     const headers = { Accept: 'application/json', ...call.headers };
     return await this.#withRetries({ ...call, headers }, async (answer) => {
       const bytes = await collect(answer.body, JSON_SIZE_MAX_BYTES);
-      return parseAnswer(bytes, parse, `${call.method} ${shortUrl(call.url)}`);
+      return join(parseAnswer(bytes, parse, `${call.method} ${shortUrl(call.url)}`), answer.url);
     });
   }
 
@@ -160,14 +177,11 @@ export class ApiClient {
   }
 }
 
-/** Reads a body to its end without keeping it. */
-export async function drain(body: ByteStream): Promise<void> {
-  for await (const _bytes of body);
-}
-
 function parseAnswer<T>(bytes: Uint8Array, parse: Parse<T>, what: string): T {
   try {
-    return parse(JSON.parse(Buffer.from(bytes).toString('utf8')), 'answer');
+    // 201 and 204 may say nothing.
+    const text = Buffer.from(bytes).toString('utf8');
+    return parse(text === '' ? undefined : JSON.parse(text), 'answer');
   } catch (cause) {
     const why = cause instanceof DatamonError ? cause.message : 'it is not JSON';
     throw new DatamonError('UNSUPPORTED', `the answer to ${what} is not datamon's: ${why}`, {

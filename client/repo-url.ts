@@ -1,4 +1,4 @@
-/** Repo URLs, both directions: `datamon::<store>//<repo>` and `<store>//<repo>` straight on a store, `http(s)://host/<repo>` through a server. */
+/** Repo URLs, both directions: `datamon::<store>//<repo>` and `<store>//<repo>` straight on a store, `http(s)://host/<repo>` through a server; an absolute path is a store too. */
 import { DatamonError } from '../core/errors.ts';
 import { parseRepoName, type RepoName } from '../core/keys.ts';
 
@@ -35,7 +35,7 @@ const HINT =
 export function parseRepoUrl(text: string): RepoUrl {
   const checked = checkCharacters(text);
   if (/^https?:\/\//i.test(checked)) return parseServerRepo(checked);
-  const storeText = checked.startsWith(LFS_PREFIX) ? checked.slice(LFS_PREFIX.length) : checked;
+  const storeText = storeTextOf(checked);
   const scheme = storeScheme(storeText);
   const rest = storeText.slice(scheme.length);
   const split = rest.replace(/\/+$/, '').lastIndexOf('//');
@@ -55,7 +55,7 @@ export function parseRepoUrl(text: string): RepoUrl {
 export function parseEndpoint(text: string): Endpoint {
   const checked = checkCharacters(text);
   if (/^https?:\/\//i.test(checked)) return { kind: 'server', origin: parseHttp(checked).origin };
-  const storeText = checked.startsWith(LFS_PREFIX) ? checked.slice(LFS_PREFIX.length) : checked;
+  const storeText = storeTextOf(checked);
   const scheme = storeScheme(storeText);
   const rest = storeText.slice(scheme.length).replace(/\/+$/, '');
   const split = rest.lastIndexOf('//');
@@ -83,6 +83,13 @@ function checkCharacters(text: string): string {
   // A URL that begins with a dash would be an option to every program it is handed to.
   if (text.startsWith('-')) throw refuse(`${shown(text)} begins with a dash`);
   return text;
+}
+
+/** An absolute path stands for the directory's `file:` URL. */
+function storeTextOf(text: string): string {
+  const bare = text.startsWith(LFS_PREFIX) ? text.slice(LFS_PREFIX.length) : text;
+  if (!bare.startsWith('/')) return bare;
+  return `file://${bare.split('/').map(encodeURIComponent).join('/')}`;
 }
 
 function storeScheme(text: string): string {

@@ -81,12 +81,12 @@ function failureOf(error: unknown): { readonly failure: Failure } {
   throw error;
 }
 
-function jittered(policy: RetryPolicy, number: number, pace: Pace): number {
+export function jittered(policy: RetryPolicy, number: number, pace: Pace): number {
   const ceiling = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (number - 1));
   return Math.round(ceiling * pace.random());
 }
 
-async function pause(delayMs: number, { pace, signal }: RetryOptions): Promise<void> {
+export async function pause(delayMs: number, { pace, signal }: RetryOptions): Promise<void> {
   try {
     await pace.sleep(delayMs, signal);
   } catch (cause) {

@@ -1,0 +1,144 @@
+/**
+ * Sorts chunks into those the server has and those to send. Asks about many chunks of many files at once while the next are
+ * read; holds at most three batches. Promise: once `flush` has resolved, every chunk added is known or in a pack.
+ */
+import { encodeFrame, FRAME_HEADER_SIZE_BYTES } from '../core/cas/frame.ts';
+import type { Digest } from '../core/digest.ts';
+import { parseChunksHasAnswer } from '../core/meta/api-wire.ts';
+import type { FileUpload } from './file-upload.ts';
+import type { PackSender, SentPack } from './pack-sender.ts';
+import type { RepoClient } from './repo-client.ts';
+
+const BATCH_SIZE_MAX_BYTES = 8 * 1024 * 1024;
+const BATCH_COUNT_MAX = 4_000;
+const BASIS_COUNT_MAX = 1_000;
+/** Frames compressed at once. */
+const ENCODE_COUNT = 16;
+/** Chunks sent that are remembered, so that a file of repeats sends each once. More would only cost bytes, not correctness. */
+const REMEMBERED_COUNT_MAX = 200_000;
+
+interface Candidate {
+  readonly upload: FileUpload;
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+}
+
+export interface ChunkSorterOptions {
+  readonly repo: RepoClient;
+  readonly sender: PackSender;
+  readonly signal: AbortSignal;
+}
+
+export class ChunkSorter {
+  readonly #options: ChunkSorterOptions;
+  readonly #sent = new Map<Digest, SentPack>();
+  #batch: Candidate[] = [];
+  #batchBytes = 0;
+  #sorting: Promise<void> = Promise.resolve();
+  #failure: unknown = null;
+
+  constructor(options: ChunkSorterOptions) {
+    this.#options = options;
+  }
+
+  /** Why sorting or sending stopped for good; null while it goes on. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  async add(candidate: Candidate): Promise<void> {
+    this.#batch.push(candidate);
+    this.#batchBytes += candidate.bytes.length;
+    const isFull =
+      this.#batchBytes >= BATCH_SIZE_MAX_BYTES || this.#batch.length >= BATCH_COUNT_MAX;
+    if (isFull) await this.#ship((batch) => this.#ask(batch));
+  }
+
+  /** Sends these whatever the server said before: it has just said that it misses them. */
+  async addMissing(candidate: Candidate): Promise<void> {
+    await this.flush();
+    this.#batch.push(candidate);
+    await this.#ship(() => Promise.resolve(new Set()));
+  }
+
+  forget(digests: Iterable<Digest>): void {
+    for (const digest of digests) this.#sent.delete(digest);
+  }
+
+  async flush(): Promise<void> {
+    if (this.#batch.length > 0) await this.#ship((batch) => this.#ask(batch));
+    await this.#sorting;
+  }
+
+  /** Begins to sort the batch once the one before is sorted, and waits for that one only. */
+  async #ship(ask: (batch: readonly Candidate[]) => Promise<ReadonlySet<Digest>>): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    const asked = ask(batch);
+    asked.catch(() => undefined);
+    await this.#sorting;
+    this.#sorting = asked.then((known) => this.#sort(batch, known));
+    this.#sorting.catch((failure) => {
+      this.#failure ??= failure;
+    });
+  }
+
+  async #ask(batch: readonly Candidate[]): Promise<ReadonlySet<Digest>> {
+    const digests = [...new Set(batch.map(({ digest }) => digest))];
+    const basis = new Set(batch.flatMap(({ upload }) => upload.source.basis ?? []));
+    const { repo, signal } = this.#options;
+    const json = { digests, basis: [...basis].slice(0, BASIS_COUNT_MAX) };
+    const { have } = await repo.send(
+      { method: 'POST', path: '/chunks/has', json, signal },
+      parseChunksHasAnswer,
+    );
+    return new Set(have.flatMap((index) => digests[index] ?? []));
+  }
+
+  async #sort(batch: readonly Candidate[], known: ReadonlySet<Digest>): Promise<void> {
+    const unknown: Candidate[] = [];
+    for (const candidate of batch) {
+      if (known.has(candidate.digest)) candidate.upload.credit(candidate.bytes.length);
+      else unknown.push(candidate);
+    }
+    for (let start = 0; start < unknown.length; start += ENCODE_COUNT) {
+      await this.#send(unknown.slice(start, start + ENCODE_COUNT));
+    }
+  }
+
+  async #send(candidates: readonly Candidate[]): Promise<void> {
+    const fresh = new Map<Digest, Candidate>();
+    for (const candidate of candidates) {
+      if (!this.#sent.has(candidate.digest)) fresh.set(candidate.digest, candidate);
+    }
+    const encoded = await Promise.all(
+      [...fresh.values()].map(async ({ digest, bytes, upload }) => ({
+        upload,
+        frame: await encodeFrame({ kind: 'chunk', digest, payload: bytes }),
+      })),
+    );
+    for (const { frame, upload } of encoded) {
+      const pack = await this.#options.sender.add(frame, () => upload.credit(frame.rawLength));
+      upload.newBytes += frame.rawLength;
+      upload.storedBytes += FRAME_HEADER_SIZE_BYTES + frame.storedLength;
+      this.#remember(frame.digest, pack);
+      upload.packs.add(pack);
+    }
+    for (const candidate of candidates) this.#reuse(candidate, fresh);
+  }
+
+  /** A chunk that went into a pack of this push already: that pack's ticket goes with this file too. */
+  #reuse(candidate: Candidate, fresh: ReadonlyMap<Digest, Candidate>): void {
+    const { upload, digest, bytes } = candidate;
+    if (fresh.get(digest) === candidate) return;
+    const pack = this.#sent.get(digest);
+    if (pack !== undefined) upload.packs.add(pack);
+    upload.credit(bytes.length);
+  }
+
+  #remember(digest: Digest, pack: SentPack): void {
+    if (this.#sent.size >= REMEMBERED_COUNT_MAX) this.#sent.clear();
+    this.#sent.set(digest, pack);
+  }
+}

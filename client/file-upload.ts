@@ -1,0 +1,62 @@
+/** One file on its way: its chunks in order, the packs they went into, what of it is new, how far it is. */
+import type { BlobSource, PutOptions } from '../core/cas/blob-store.ts';
+import type { Digest } from '../core/digest.ts';
+import type { WireBlob } from '../core/meta/api-wire.ts';
+import type { SentPack } from './pack-sender.ts';
+
+export class FileUpload {
+  readonly source: BlobSource;
+  readonly packs = new Set<SentPack>();
+  /** Raw bytes of its chunks that the server did not have. */
+  newBytes = 0;
+  /** The same as stored: compressed and framed. */
+  storedBytes = 0;
+  #chunks: Digest[] = [];
+  #doneBytes = 0;
+  #reportedBytes = 0;
+  readonly #onProgress: PutOptions['onProgress'];
+
+  constructor(source: BlobSource, onProgress: PutOptions['onProgress']) {
+    this.source = source;
+    this.#onProgress = onProgress;
+  }
+
+  /** How messages name it. */
+  get label(): string {
+    return this.source.label ?? this.source.oid;
+  }
+
+  get wire(): WireBlob {
+    return { oid: this.source.oid, size: this.source.sizeBytes, chunks: this.#chunks };
+  }
+
+  append(chunk: Digest): void {
+    this.#chunks.push(chunk);
+  }
+
+  /** It is read again from the start. What was sent stays sent, what was reported stays reported. */
+  restart(): void {
+    this.#chunks = [];
+    this.#doneBytes = 0;
+  }
+
+  /** So many more bytes are with the server. */
+  credit(bytes: number): void {
+    this.#doneBytes += bytes;
+    this.#report(Math.min(this.#doneBytes, this.source.sizeBytes));
+  }
+
+  /** It is recorded. */
+  finish(): void {
+    if (this.#reportedBytes === 0 && this.source.sizeBytes === 0) {
+      this.#onProgress?.(this.source.oid, 0);
+    }
+    this.#report(this.source.sizeBytes);
+  }
+
+  #report(bytes: number): void {
+    if (bytes <= this.#reportedBytes) return;
+    this.#reportedBytes = bytes;
+    this.#onProgress?.(this.source.oid, bytes);
+  }
+}

@@ -1,0 +1,101 @@
+/** `BlobStore` over the API. */
+import type { ByteRange } from '../core/backend/backend.ts';
+import type { ByteStream } from '../core/bytes.ts';
+import type {
+  BlobSource,
+  BlobStore,
+  PutOptions,
+  PutOutcome,
+  Receipt,
+} from '../core/cas/blob-store.ts';
+import { type Digest, parseDigest } from '../core/digest.ts';
+import { DatamonError } from '../core/errors.ts';
+import { API_OIDS_COUNT_MAX, parseHasAnswer } from '../core/meta/api-wire.ts';
+import type { Random } from '../core/random.ts';
+import { download } from './download.ts';
+import { OutcomeQueue } from './outcome-queue.ts';
+import type { RepoClient } from './repo-client.ts';
+import { UploadRun } from './upload-run.ts';
+
+export interface RemoteStoreOptions {
+  readonly spoolDir: string;
+  readonly random: Random;
+  /** Where packs end; tests choose it small. */
+  readonly packSizeMaxBytes?: number;
+}
+
+export class RemoteBlobStore implements BlobStore {
+  readonly #repo: RepoClient;
+  readonly #options: RemoteStoreOptions;
+
+  constructor(repo: RepoClient, options: RemoteStoreOptions) {
+    this.#repo = repo;
+    this.#options = options;
+  }
+
+  async put(source: BlobSource, options: PutOptions = {}): Promise<Receipt> {
+    for await (const outcome of this.putMany([source], options)) {
+      if ('error' in outcome) throw outcome.error;
+      return outcome.receipt;
+    }
+    throw new DatamonError('UNAVAILABLE', `nothing was said about ${source.oid}`);
+  }
+
+  async *putMany(
+    sources: Iterable<BlobSource> | AsyncIterable<BlobSource>,
+    options: PutOptions = {},
+  ): AsyncIterable<PutOutcome> {
+    const stop = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+    const outcomes = new OutcomeQueue();
+    const work = this.#upload(sources, { ...options, signal }, outcomes).then(
+      () => outcomes.end(),
+      (error) => outcomes.end(error),
+    );
+    try {
+      yield* outcomes;
+    } finally {
+      stop.abort();
+      await work;
+    }
+  }
+
+  async #upload(
+    sources: Iterable<BlobSource> | AsyncIterable<BlobSource>,
+    options: PutOptions & { readonly signal: AbortSignal },
+    outcomes: OutcomeQueue,
+  ): Promise<void> {
+    const { signal } = options;
+    const run = new UploadRun({
+      ...this.#options,
+      repo: this.#repo,
+      pool: () => this.#repo.pool(),
+      has: (oids) => this.#has(oids, signal),
+      onProgress: options.onProgress,
+      onOutcome: (outcome) => outcomes.push(outcome),
+      signal,
+    });
+    await run.run(sources);
+  }
+
+  get(oid: Digest, range?: ByteRange): ByteStream {
+    return download(this.#repo, parseDigest(oid), range);
+  }
+
+  async has(oids: readonly Digest[]): Promise<ReadonlyMap<Digest, number>> {
+    return await this.#has(oids);
+  }
+
+  async #has(oids: readonly Digest[], signal?: AbortSignal): Promise<ReadonlyMap<Digest, number>> {
+    const sizes = new Map<Digest, number>();
+    for (let start = 0; start < oids.length; start += API_OIDS_COUNT_MAX) {
+      const json = { oids: oids.slice(start, start + API_OIDS_COUNT_MAX) };
+      const { objects } = await this.#repo.send(
+        { method: 'POST', path: '/objects/has', json, signal },
+        parseHasAnswer,
+      );
+      for (const { oid, size } of objects) sizes.set(oid, size);
+    }
+    return sizes;
+  }
+}

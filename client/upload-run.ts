@@ -1,0 +1,287 @@
+/**
+ * One `putMany` over HTTP: asks which files are there, reads the others once, sends what is new, has them recorded in groups.
+ * Promises: a file is recorded only if the bytes read hash to its oid; one bad file fails no other; memory does not grow with sizes.
+ */
+import {
+  type BlobSource,
+  EMPTY_RECEIPT,
+  type PutOptions,
+  type PutOutcome,
+  type Receipt,
+} from '../core/cas/blob-store.ts';
+import { type Chunker, chunks, createChunker } from '../core/cas/chunker.ts';
+import type { PoolParameters } from '../core/cas/pool.ts';
+import { createHasher, type Digest, digestOf } from '../core/digest.ts';
+import { DatamonError, hasCode } from '../core/errors.ts';
+import { parseRecordAnswer, type RecordAnswer } from '../core/meta/api-wire.ts';
+import { ChunkSorter } from './chunk-sorter.ts';
+import { FileUpload } from './file-upload.ts';
+import { PackSender, type PackSenderOptions } from './pack-sender.ts';
+import { windows } from './source-windows.ts';
+
+/** Sources asked about at once. */
+const WINDOW_COUNT_MAX = 10_000;
+/** Files recorded by one call: few enough that an outcome is not long in coming, many enough that packs fill. */
+const GROUP_COUNT_MAX = 4_096;
+const GROUP_SIZE_MAX_BYTES = 256 * 1024 * 1024;
+/** How often chunks that the server turns out to miss are sent again. */
+const MISSING_ROUND_COUNT_MAX = 3;
+/** The chunker reads into buffers of 1 MiB; a chunk of a smaller file is copied out, or it would keep one alive. */
+const COPY_SIZE_MAX_BYTES = 1024 * 1024;
+/** What the server re-hashes per millisecond, at the least, before it answers. */
+const REHASH_BYTES_PER_MS = 10_000;
+const ANSWER_TIMEOUT_MIN_MS = 60_000;
+
+export interface UploadRunOptions extends PackSenderOptions {
+  /** Asked once there is something to cut. */
+  readonly pool: () => Promise<PoolParameters>;
+  readonly has: (oids: readonly Digest[]) => Promise<ReadonlyMap<Digest, number>>;
+  readonly onProgress: PutOptions['onProgress'];
+  readonly onOutcome: (outcome: PutOutcome) => void;
+}
+
+/** What reading a file may be about: everything, or only chunks the server misses. */
+type Wanted = ReadonlySet<Digest> | 'all';
+
+export class UploadRun {
+  readonly #options: UploadRunOptions;
+  readonly #sender: PackSender;
+  readonly #sorter: ChunkSorter;
+  #chunker: Promise<Chunker> | null = null;
+  #group: FileUpload[] = [];
+  #groupBytes = 0;
+  #counted = { packs: 0, requests: 0 };
+  /** The first failure that no other file can escape. */
+  #fatal: DatamonError | null = null;
+
+  constructor(options: UploadRunOptions) {
+    this.#options = options;
+    this.#sender = new PackSender(options);
+    this.#sorter = new ChunkSorter({ ...options, sender: this.#sender });
+    this.#counted.requests = options.repo.api.requestCount;
+  }
+
+  /** Throws CANCELLED only; everything else is some file's outcome. */
+  async run(sources: Iterable<BlobSource> | AsyncIterable<BlobSource>): Promise<void> {
+    try {
+      for await (const window of windows(sources, WINDOW_COUNT_MAX, this.#options.signal)) {
+        await this.#putWindow(window);
+      }
+      this.#checkCancelled();
+    } finally {
+      await this.#sender.close();
+    }
+  }
+
+  async #putWindow(window: readonly BlobSource[]): Promise<void> {
+    const open = new Set(window);
+    const settle = (source: BlobSource, outcome: PutOutcome): void => {
+      if (open.delete(source)) this.#options.onOutcome(outcome);
+    };
+    try {
+      if (this.#fatal !== null) throw this.#fatal;
+      const present = await this.#options.has([...new Set(window.map(({ oid }) => oid))]);
+      for (const source of window) {
+        if (present.get(source.oid) === source.sizeBytes) this.#skip(source, settle);
+        else await this.#take(source, settle);
+      }
+      await this.#record(settle);
+    } catch (error) {
+      if (!(error instanceof DatamonError) || hasCode(error, 'CANCELLED')) throw error;
+      this.#fatal ??= error;
+      for (const source of open) this.#options.onOutcome({ oid: source.oid, error });
+    }
+  }
+
+  #skip(source: BlobSource, settle: Settle): void {
+    new FileUpload(source, this.#options.onProgress).finish();
+    const logicalBytes = source.sizeBytes;
+    const receipt = { ...EMPTY_RECEIPT, fileCount: 1, logicalBytes, ...this.#takeCounts() };
+    settle(source, { oid: source.oid, receipt });
+  }
+
+  async #take(source: BlobSource, settle: Settle): Promise<void> {
+    await this.#getChunker();
+    const upload = new FileUpload(source, this.#options.onProgress);
+    if (!(await this.#readOrSettle(upload, 'all', settle))) return;
+    this.#group.push(upload);
+    this.#groupBytes += source.sizeBytes;
+    const isFull =
+      this.#group.length >= GROUP_COUNT_MAX || this.#groupBytes >= GROUP_SIZE_MAX_BYTES;
+    if (isFull) await this.#record(settle);
+  }
+
+  /** Made once there is something to cut: a push of nothing new needs no right to write. */
+  #getChunker(): Promise<Chunker> {
+    this.#chunker ??= this.#options.pool().then(createChunker);
+    return this.#chunker;
+  }
+
+  /** False where the file itself is at fault, which is its outcome. Throws what stops all. */
+  async #readOrSettle(upload: FileUpload, wanted: Wanted, settle: Settle): Promise<boolean> {
+    try {
+      await this.#read(upload, wanted);
+      return true;
+    } catch (cause) {
+      if (this.#sorter.failure !== null) throw this.#sorter.failure;
+      this.#checkCancelled();
+      settle(upload.source, { oid: upload.source.oid, error: readError(upload, cause) });
+      return false;
+    }
+  }
+
+  async #read(upload: FileUpload, wanted: Wanted): Promise<void> {
+    const { source } = upload;
+    const hasher = createHasher();
+    let sizeBytes = 0;
+    for await (const chunk of chunks(source.open(), await this.#getChunker())) {
+      this.#checkCancelled();
+      hasher.update(chunk);
+      sizeBytes += chunk.length;
+      if (sizeBytes > source.sizeBytes)
+        throw mismatch(upload, `more than ${source.sizeBytes} bytes`);
+      const bytes = source.sizeBytes < COPY_SIZE_MAX_BYTES ? Buffer.from(chunk) : chunk;
+      const digest = digestOf(bytes);
+      upload.append(digest);
+      const candidate = { upload, digest, bytes };
+      if (wanted === 'all') await this.#sorter.add(candidate);
+      else if (wanted.has(digest)) await this.#sorter.addMissing(candidate);
+    }
+    if (sizeBytes < source.sizeBytes) throw mismatch(upload, `${sizeBytes} bytes`);
+    const actual = hasher.digest();
+    if (actual !== source.oid) throw mismatch(upload, `bytes of ${actual}`);
+  }
+
+  /** Has the group recorded, sending again what turns out to be missing. */
+  async #record(settle: Settle): Promise<void> {
+    let uploads: readonly FileUpload[] = this.#group;
+    this.#group = [];
+    this.#groupBytes = 0;
+    for (let round = 0; uploads.length > 0; round += 1) {
+      await this.#sorter.flush();
+      await this.#sender.seal();
+      const answer = await this.#post(uploads);
+      uploads = this.#settleAnswered(uploads, answer, settle);
+      if (uploads.length > 0) uploads = await this.#again({ uploads, answer, round, settle });
+    }
+  }
+
+  async #post(uploads: readonly FileUpload[]): Promise<RecordAnswer> {
+    const { repo, signal } = this.#options;
+    const packs = new Set(uploads.flatMap((upload) => [...upload.packs]));
+    const tickets = await Promise.all([...packs].map(({ ticket }) => ticket));
+    const blobs = new Map(uploads.map(({ wire }) => [wire.oid, wire]));
+    const sizeBytes = uploads.reduce((sum, { source }) => sum + source.sizeBytes, 0);
+    return await repo.send(
+      {
+        method: 'POST',
+        path: '/objects',
+        json: { packs: tickets, blobs: [...blobs.values()], pages: [] },
+        answerTimeoutMs: ANSWER_TIMEOUT_MIN_MS + sizeBytes / REHASH_BYTES_PER_MS,
+        signal,
+      },
+      parseRecordAnswer,
+    );
+  }
+
+  /** Those that the answer leaves open. */
+  #settleAnswered(
+    uploads: readonly FileUpload[],
+    answer: RecordAnswer,
+    settle: Settle,
+  ): readonly FileUpload[] {
+    const recorded = new Map(answer.recorded.map(({ oid, receipt }) => [oid, receipt]));
+    const failed = new Map(answer.failed.map((failure) => [failure.oid, failure]));
+    return uploads.filter((upload) => {
+      const { oid } = upload.source;
+      const receipt = recorded.get(oid);
+      const failure = failed.get(oid);
+      if (receipt !== undefined) {
+        upload.finish();
+        settle(upload.source, { oid, receipt: this.#receiptOf(upload, receipt) });
+      } else if (failure !== undefined) {
+        const error = new DatamonError(failure.code, `${upload.label}: ${failure.message}`);
+        settle(upload.source, { oid, error });
+      }
+      return receipt === undefined && failure === undefined;
+    });
+  }
+
+  async #again(work: {
+    readonly uploads: readonly FileUpload[];
+    readonly answer: RecordAnswer;
+    readonly round: number;
+    readonly settle: Settle;
+  }): Promise<readonly FileUpload[]> {
+    const { uploads, answer, settle } = work;
+    if (work.round >= MISSING_ROUND_COUNT_MAX || answer.missing.length === 0) {
+      for (const upload of uploads) settle(upload.source, notTaken(upload, answer));
+      return [];
+    }
+    const missing = new Set(answer.missing);
+    this.#sorter.forget(missing);
+    const kept: FileUpload[] = [];
+    for (const upload of uploads) {
+      upload.restart();
+      if (await this.#readOrSettle(upload, missing, settle)) kept.push(upload);
+    }
+    return kept;
+  }
+
+  #receiptOf(upload: FileUpload, recorded: Receipt): Receipt {
+    return {
+      fileCount: 1,
+      logicalBytes: upload.source.sizeBytes,
+      newBytes: upload.newBytes,
+      // The server counts what recording added; the packs are ours to count.
+      storedBytes: upload.storedBytes + recorded.storedBytes,
+      ...this.#takeCounts(),
+    };
+  }
+
+  /** What was sent since the last outcome goes on that outcome's account, so that sums are right. */
+  #takeCounts(): { readonly packCount: number; readonly requestCount: number } {
+    const packs = this.#sender.packCount;
+    const requests = this.#options.repo.api.requestCount;
+    const counts = {
+      packCount: packs - this.#counted.packs,
+      requestCount: requests - this.#counted.requests,
+    };
+    this.#counted = { packs, requests };
+    return counts;
+  }
+
+  #checkCancelled(): void {
+    if (this.#options.signal.aborted) throw new DatamonError('CANCELLED', 'stopped');
+  }
+}
+
+type Settle = (source: BlobSource, outcome: PutOutcome) => void;
+
+function mismatch(upload: FileUpload, found: string): DatamonError {
+  const { oid, sizeBytes } = upload.source;
+  return new DatamonError(
+    'MISMATCH',
+    `${upload.label} is not what was announced: expected ${sizeBytes} bytes of ${oid}, read ${found}`,
+    { hint: 'It changed while it was read. Run the push again.' },
+  );
+}
+
+function readError(upload: FileUpload, cause: unknown): DatamonError {
+  if (cause instanceof DatamonError) return cause;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const isAbsent = code === 'ENOENT';
+  return new DatamonError(
+    isAbsent ? 'NOT_FOUND' : 'UNAVAILABLE',
+    `cannot read ${upload.label}: ${isAbsent ? 'it is not there' : message}`,
+    { cause },
+  );
+}
+
+function notTaken(upload: FileUpload, answer: RecordAnswer): PutOutcome {
+  const { oid } = upload.source;
+  const count = answer.missing.length;
+  const message = `${upload.label}: the server still misses ${count} chunks after they were sent`;
+  const hint = 'Run the push again; if this stays, run: datamon doctor';
+  return { oid, error: new DatamonError('INCOMPLETE', message, { hint }) };
+}
