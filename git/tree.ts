@@ -1,0 +1,106 @@
+/** Lists git trees and their differences as git stores them: raw path bytes, NUL-terminated, sorted bytewise. */
+import { type GitSha, isGitSha } from '../core/keys.ts';
+import type { RawPath } from '../core/meta/model.ts';
+import { rawPathFromBytes } from '../core/meta/raw-path.ts';
+import { TRUE_OBJECTS } from './commit.ts';
+import type { Git } from './git.ts';
+
+export interface TreeLine {
+  readonly mode: string;
+  readonly sha: string;
+  /** Null for a submodule. */
+  readonly sizeBytes: number | null;
+  readonly path: RawPath;
+}
+
+export const MODE_EXECUTABLE = '100755';
+export const MODE_SYMLINK = '120000';
+export const MODE_SUBMODULE = '160000';
+
+/** NUL-terminated records of a stream of bytes. */
+export async function* recordsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const bytes of stream) {
+    let buffer = rest.length === 0 ? Buffer.from(bytes) : Buffer.concat([rest, bytes]);
+    for (let end = buffer.indexOf(0); end >= 0; end = buffer.indexOf(0)) {
+      yield buffer.subarray(0, end);
+      buffer = buffer.subarray(end + 1);
+    }
+    rest = buffer;
+  }
+  if (rest.length > 0) yield rest;
+}
+
+/** Every file of a commit, in the order of the paths' bytes. */
+export async function* filesOfCommit(git: Git, commit: GitSha): AsyncGenerator<TreeLine> {
+  const output = git.stream(['ls-tree', '-r', '-z', '-l', '--full-tree', commit], {
+    env: TRUE_OBJECTS,
+  });
+  for await (const record of recordsOf(output)) {
+    const tab = record.indexOf(0x09);
+    const [mode = '', , sha = '', size = ''] = record
+      .subarray(0, tab)
+      .toString('latin1')
+      .split(/ +/);
+    yield {
+      mode,
+      sha,
+      sizeBytes: /^\d+$/.test(size) ? Number(size) : null,
+      path: rawPathFromBytes(record.subarray(tab + 1)),
+    };
+  }
+}
+
+export interface ChangedFile {
+  readonly path: RawPath;
+  /** Git blob before and after; null where there was none, or no file. */
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+/** Files that differ between two commits, every file where there is none before. Renames are a removal and an addition. */
+export async function* changedFiles(
+  git: Git,
+  before: GitSha | null,
+  after: GitSha,
+): AsyncGenerator<ChangedFile> {
+  const from = before ?? (await emptyTree(git));
+  const output = git.stream(
+    ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-abbrev', from, after],
+    { env: TRUE_OBJECTS },
+  );
+  let meta: string | null = null;
+  for await (const record of recordsOf(output)) {
+    if (meta === null) {
+      meta = record.toString('latin1');
+      continue;
+    }
+    const [oldMode = '', newMode = '', oldSha = '', newSha = ''] = meta.slice(1).split(' ');
+    meta = null;
+    yield {
+      path: rawPathFromBytes(record),
+      before: isFileMode(oldMode) ? oldSha : null,
+      after: isFileMode(newMode) ? newSha : null,
+    };
+  }
+}
+
+const isFileMode = (mode: string): boolean => mode.startsWith('100');
+
+async function emptyTree(git: Git): Promise<string> {
+  return (await git.bytes(['hash-object', '-t', 'tree', '--stdin'])).toString('latin1').trim();
+}
+
+/** Ids of `shas` that this clone has and that are commits or tags. */
+export async function knownCommits(git: Git, shas: readonly string[]): Promise<readonly GitSha[]> {
+  if (shas.length === 0) return [];
+  const output = await git.bytes(['cat-file', '--batch-check=%(objectname) %(objecttype)'], {
+    input: `${shas.join('\n')}\n`,
+  });
+  const known: GitSha[] = [];
+  for (const line of output.toString('latin1').split('\n')) {
+    const [sha, type] = line.split(' ');
+    if (isGitSha(sha) && (type === 'commit' || type === 'tag')) known.push(sha);
+  }
+  return known;
+}
