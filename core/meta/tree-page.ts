@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { DIGEST_SIZE_BYTES, type Digest, digestFromBytes, digestToBytes } from '../digest.ts';
-import { DatamonError } from '../errors.ts';
+import { DatamonError, hasCode } from '../errors.ts';
 import type { Entry, EntryKind, RawPath, TreeTotals } from './model.ts';
 import { displayPath, PATH_SIZE_MAX_BYTES } from './raw-path.ts';
 import { ByteReader, varintBytes } from './varint.ts';
@@ -113,10 +113,15 @@ export function decodePage(bytes: Uint8Array): TreePage {
   return page;
 }
 
-/** Digests of the pages that a page lists; empty for a leaf. */
+/** Digests of the pages that a page lists; none for a leaf. INVALID for what is no page: it may come from anybody. */
 export function childrenOf(bytes: Uint8Array): readonly Digest[] {
-  const page = decodePage(bytes);
-  return isLeaf(page) ? [] : page.children.map(({ digest }) => digest);
+  try {
+    const page = decodePage(bytes);
+    return isLeaf(page) ? [] : page.children.map(({ digest }) => digest);
+  } catch (error) {
+    if (!hasCode(error, 'CORRUPT')) throw error;
+    throw new DatamonError('INVALID', error.message, { cause: error });
+  }
 }
 
 function encodeEntry(entry: Entry): Buffer {

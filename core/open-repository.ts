@@ -1,0 +1,109 @@
+/** Opens one repo straight on a backend: the store's format is checked first, then store, bytes and history are joined. */
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Backend } from './backend/backend.ts';
+import { openDirectStores } from './cas/direct-store.ts';
+import type { Ingest } from './cas/ingest.ts';
+import type { PoolParameters } from './cas/pool.ts';
+import { type PoolName, parsePoolName, type RepoName } from './keys.ts';
+import { DirectHistory } from './meta/history.ts';
+import { lockViolations } from './meta/lock-check.ts';
+import { DirectLocks } from './meta/locks.ts';
+import type { RepoInfo } from './meta/model.ts';
+import type { LockCheck } from './meta/moves.ts';
+import type { Locks, Repository } from './meta/repository.ts';
+import { childrenOf } from './meta/tree-page.ts';
+import { type Random, secureRandom } from './random.ts';
+import { createRepo, openPool, openStore, readRepo, type Store } from './store.ts';
+
+export interface OpenRepositoryOptions {
+  /** Makes store, pool and repo where they are absent. Without it an unknown repo is NOT_FOUND. */
+  readonly create?: { readonly by: string; readonly remote: string | null };
+  /** Pool of a repo that is made; default: its owner's. */
+  readonly pool?: PoolName;
+  /** For temp files; default: a folder of its own below the system's. */
+  readonly spoolDir?: string;
+  readonly random?: Random;
+  /** Where people can look at the repo. */
+  readonly webUrl?: string;
+}
+
+/** A repository on a backend; servers write into it for others through `ingest`. */
+export interface DirectRepository extends Repository {
+  readonly ingest: Ingest;
+  readonly pool: PoolParameters;
+}
+
+export async function openRepository(
+  backend: Backend,
+  name: RepoName,
+  options: OpenRepositoryOptions = {},
+): Promise<DirectRepository> {
+  const { create, random = secureRandom } = options;
+  const store = await openStore(backend, { random, create: create ? 'if-absent' : 'never' });
+  const info = create
+    ? await makeRepo(store, name, create, options.pool)
+    : await readRepo(store, name);
+  const pool = await openPool(store, parsePoolName(info.pool), {
+    create: create ? 'if-absent' : 'never',
+  });
+  const spoolDir = options.spoolDir ?? join(tmpdir(), `datamon-${randomUUID()}`);
+  const stores = await openDirectStores({
+    backend,
+    repo: name,
+    pool,
+    spoolDir,
+    random,
+    childrenOf,
+  });
+  const { blobs, pages, ingest } = stores;
+  const locks = new DirectLocks({ backend, repo: name, random });
+  const history: DirectHistory = new DirectHistory({
+    backend,
+    repo: name,
+    info,
+    pages,
+    random,
+    lockViolations: (change) => violations({ pages, locks, history }, change),
+  });
+  const close = (): Promise<void> => stores.close();
+  return {
+    name,
+    webUrl: options.webUrl ?? null,
+    blobs,
+    pages,
+    history,
+    locks,
+    ingest,
+    pool,
+    close,
+  };
+}
+
+async function makeRepo(
+  store: Store,
+  name: RepoName,
+  { by, remote }: NonNullable<OpenRepositoryOptions['create']>,
+  pool: PoolName | undefined,
+): Promise<RepoInfo> {
+  return await createRepo(store, name, { createdBy: by, remote, ...(pool ? { pool } : {}) });
+}
+
+async function violations(
+  { pages, locks, history }: Pick<Repository, 'pages' | 'history'> & { readonly locks: Locks },
+  { before, after, by }: Parameters<LockCheck>[0],
+): Promise<readonly string[]> {
+  const held = await locks.list();
+  if (held.length === 0) return [];
+  const treeOf = async (bundle: NonNullable<typeof before>) =>
+    (await history.getBundle(bundle)).tree;
+  const found = await lockViolations({
+    pages,
+    held,
+    before: before === null ? null : await treeOf(before),
+    after: await treeOf(after),
+    by,
+  });
+  return found.map(({ path, lock }) => `${path} (${lock.owner})`);
+}
