@@ -23,6 +23,7 @@ export interface LocalFolders {
 
 export function createLocalFolders(fs: LocalFs, root: string): LocalFolders {
   const sync = sharedSync((folder) => syncFolder(fs, folder));
+  let madeRoot = false;
   /** Folders whose own name is durable in the folder above. */
   const settled = new Set<string>();
 
@@ -31,6 +32,7 @@ export function createLocalFolders(fs: LocalFs, root: string): LocalFolders {
     try {
       await fs.mkdir(folder);
       settled.delete(folder);
+      madeRoot ||= folder === root;
       return true;
     } catch (error) {
       const code = systemCode(error);
@@ -64,8 +66,8 @@ export function createLocalFolders(fs: LocalFs, root: string): LocalFolders {
     try {
       await sync(above);
     } catch (error) {
-      // The folder that holds the root may be closed to us; then it was made by somebody else, for us.
-      if (!hasCode(error, 'FORBIDDEN')) throw error;
+      // The folder that holds the root may be closed to us, where somebody else made the root for us.
+      if (madeRoot || !hasCode(error, 'FORBIDDEN')) throw error;
     }
   };
 
@@ -110,7 +112,8 @@ async function syncFolder(fs: LocalFs, folder: string): Promise<void> {
   } catch (error) {
     if (!NO_FOLDER_SYNC.has(systemCode(error))) throw unsynced(folder, error);
   } finally {
-    await handle.close();
+    // Nothing was written through it that closing could lose.
+    await handle.close().catch(() => {});
   }
 }
 
