@@ -28,6 +28,8 @@ export interface OpenOptions {
   readonly random?: Random;
   /** Stops every call: CANCELLED. */
   readonly signal?: AbortSignal;
+  /** Where packs end; tests choose it small. */
+  readonly packSizeMaxBytes?: number;
   /** Waits, limits and retry notices of the HTTP client. */
   readonly api?: Omit<ApiOptions, 'signal'>;
 }
@@ -93,6 +95,7 @@ async function openRemote(
   return new RemoteRepository(repo, {
     spoolDir: spool.dir,
     random: options.random ?? secureRandom,
+    ...(options.packSizeMaxBytes !== undefined && { packSizeMaxBytes: options.packSizeMaxBytes }),
     webUrl: described.webUrl,
     onClose: spool.remove,
   });
