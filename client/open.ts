@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openBackend } from '../backends/open.ts';
 import type { Backend } from '../core/backend/backend.ts';
 import { createRetryingBackend } from '../core/backend/retrying.ts';
 import { DatamonError } from '../core/errors.ts';
 import { parseRepoList, type RepoSummary } from '../core/meta/api-wire.ts';
 import type { Repository } from '../core/meta/repository.ts';
+import { openRepository } from '../core/open-repository.ts';
 import { type Random, secureRandom } from '../core/random.ts';
 import { listRepos, openStore } from '../core/store.ts';
 import { ApiClient, type ApiOptions } from './api-client.ts';
@@ -16,7 +16,7 @@ import { discover } from './discovery.ts';
 import { RemoteRepository } from './remote-repository.ts';
 import { RepoClient } from './repo-client.ts';
 import { parseEndpoint, parseRepoUrl, type ServerRepoUrl, type StoreRepoUrl } from './repo-url.ts';
-import { FIRST_CONTACT_POLICY } from './retry.ts';
+import { FIRST_CONTACT_POLICY, REAL_PACE } from './retry.ts';
 import { NO_TOKENS, Session, type TokenSource } from './session.ts';
 
 export interface OpenOptions {
@@ -58,7 +58,7 @@ export async function listRepositories(
 ): Promise<readonly RepoSummary[]> {
   const endpoint = parseEndpoint(url);
   if (endpoint.kind === 'store') {
-    const store = await openStore(await openStoreBackend(endpoint.storeUrl));
+    const store = await openStore(await openStoreBackend(endpoint.storeUrl, options.signal));
     const repos: RepoSummary[] = [];
     for await (const { repo, info } of listRepos(store)) {
       repos.push({ repo, pool: info.pool, createdAt: info.createdAt });
@@ -110,19 +110,39 @@ function apiOf(url: string, options: Pick<OpenOptions, 'token' | 'signal' | 'api
 
 async function openDirect(
   url: StoreRepoUrl,
-  _options: OpenOptions,
-  _spool: Spool,
+  options: OpenOptions,
+  spool: Spool,
 ): Promise<Repository> {
-  const backend = await openStoreBackend(url.storeUrl);
-  throw new DatamonError('UNSUPPORTED', `${backend.url} cannot be opened yet`);
+  const backend = await openStoreBackend(url.storeUrl, options.signal);
+  const repository = await openRepository(backend, url.repo, {
+    spoolDir: spool.dir,
+    random: options.random ?? secureRandom,
+    ...(options.create && { create: options.create }),
+  });
+  const close = async (): Promise<void> => {
+    try {
+      await repository.close();
+    } finally {
+      await spool.remove();
+    }
+  };
+  return { ...repository, close };
 }
 
-async function openStoreBackend(storeUrl: string): Promise<Backend> {
+async function openStoreBackend(storeUrl: string, signal?: AbortSignal): Promise<Backend> {
   return createRetryingBackend(await openBackend(storeUrl), {
     nowMs: () => performance.now(),
-    sleep,
+    sleep: (ms) => sleepUnlessStopped(ms, signal),
     random: Math.random,
   });
+}
+
+async function sleepUnlessStopped(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await REAL_PACE.sleep(ms, signal);
+  } catch (cause) {
+    throw new DatamonError('CANCELLED', 'stopped while waiting for the store', { cause });
+  }
 }
 
 interface Spool {
