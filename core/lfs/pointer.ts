@@ -1,7 +1,7 @@
 /**
  * Git LFS pointer files. Invariant: `parsePointer` accepts what git-lfs itself decodes, and `formatPointer` writes the very
- * bytes git-lfs would. Beyond git-lfs it refuses what could name no object here: an oid that is not 64 lower-case hex
- * digits, a size above 2^53 − 1, and files longer than a pointer may be.
+ * bytes git-lfs would. Beyond git-lfs it refuses sizes above 2^53 − 1 and files longer than a pointer may be, of which git-lfs
+ * reads the start alone.
  */
 import { type Digest, isDigest } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
