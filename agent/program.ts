@@ -5,11 +5,12 @@ import { secureRandom } from '../core/random.ts';
 import { isFetchAndPrune, isPruneCheck, readAncestors } from './ancestors.ts';
 import { seizeOutput } from './answers.ts';
 import { type Clone, openClone } from './clone.ts';
+import { connect } from './connect.ts';
 import { withinTime } from './guard.ts';
 import { createLogFile, type Log, logPath } from './log-file.ts';
 import type { InitRequest } from './messages.ts';
 import { sleep } from './retry.ts';
-import { createRoutes, type OpenRepository } from './routes.ts';
+import { createRoutes } from './routes.ts';
 import { runSession, type SessionEnd, type Transfers } from './session.ts';
 import {
   createTempFiles,
@@ -25,11 +26,11 @@ import { createTransfers } from './transfer.ts';
 const INIT_TIMEOUT_MS = 60_000;
 
 export interface AgentDependencies {
-  readonly openRepository: OpenRepository;
   readonly pid: number;
   /** Installs this clone's hooks where they are still git-lfs's own; run once, only with the user's consent. */
   readonly onFirstContact?: (clone: Clone) => Promise<void>;
   readonly openClone?: (cwd: string, env: Io['env']) => Promise<Clone>;
+  readonly connect?: typeof connect;
   readonly ancestors?: () => Promise<readonly (readonly string[])[]>;
 }
 
@@ -62,8 +63,8 @@ export async function runAgent(io: Io, deps: AgentDependencies): Promise<ExitSta
     signal: io.signal,
     nowMs: () => performance.now(),
     log,
-    open: (init) =>
-      withinTime(INIT_TIMEOUT_MS, begin(world, init), () => {
+    open: (init, signal) =>
+      withinTime(INIT_TIMEOUT_MS, begin(world, init, signal), () => {
         const seconds = Math.round(INIT_TIMEOUT_MS / 1000);
         const hint = 'Try again; if it stays, run: datamon doctor';
         return new DatamonError('UNAVAILABLE', `the store did not answer in ${seconds} s`, {
@@ -78,13 +79,20 @@ function statusOf(end: SessionEnd): ExitStatus {
   return end === 'interrupted' ? EXIT.interrupted : EXIT.ok;
 }
 
-async function begin(world: World, init: InitRequest): Promise<Transfers> {
-  const { deps, log } = world;
+async function begin(world: World, init: InitRequest, signal: AbortSignal): Promise<Transfers> {
+  const { deps, io, log } = world;
   const endpoint = await endpointOf(world, init);
   const isStandalone = endpoint?.isStore === true;
   if (isStandalone && init.operation === 'download') await refuseBlindPrune(world);
   const routes = createRoutes({
-    openRepository: deps.openRepository,
+    openRepository: (url, { token }) =>
+      (deps.connect ?? connect)(url, {
+        init,
+        repo: async () => (await world.clone()).repo,
+        env: io.env,
+        batchToken: token,
+        signal,
+      }),
     standaloneUrl: async () => (await requireEndpoint(world, init)).url,
     log,
   });

@@ -12,6 +12,7 @@ import {
   type DownloadRequest,
   type InitRequest,
   type Malformed,
+  type Message,
   type ObjectRequest,
   parseRequest,
   type Request,
@@ -65,6 +66,8 @@ interface Session {
   state: State;
   /** Set by init. Requests wait for it. */
   transfers: Promise<Transfers> | null;
+  /** Settled: init is answered. No other answer comes before that one. */
+  initAnswered: Promise<void> | null;
 }
 
 /** Runs until git-lfs says so, goes away, or the signal is aborted; then cleans up within a bounded time. */
@@ -78,6 +81,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
     slots: createSlots(1),
     state: 'new',
     transfers: null,
+    initAnswered: null,
   };
   const stopReading = readLines(options.input, {
     onLine: (line) => {
@@ -141,8 +145,12 @@ function accept(session: Session, request: Request | Malformed): void {
     return;
   }
   session.state = next;
-  if (request.event === 'init') track(session, begin(session, request));
-  else if (request.event !== 'terminate') acceptObject(session, request);
+  if (request.event === 'init') {
+    session.initAnswered = begin(session, request).finally(() => {
+      session.initAnswered = null;
+    });
+    track(session, session.initAnswered);
+  } else if (request.event !== 'terminate') acceptObject(session, request);
 }
 
 function acceptObject(session: Session, request: ObjectRequest): void {
@@ -186,6 +194,7 @@ async function serve(session: Session, request: ObjectRequest): Promise<void> {
     nowMs: options.nowMs,
     emit: (message) => answers.progress(message),
   });
+  await session.initAnswered;
   progress.start();
   const release = await session.slots.take();
   try {
@@ -223,7 +232,7 @@ function answerMalformed(session: Session, { isInit, oid, reason }: Malformed): 
   const expectsInit = session.state === 'new' || session.state === 'refused';
   if (isInit || (expectsInit && oid === '')) {
     session.options.log(`refused: ${reason}`);
-    session.answers.send({ error: wireError(error) });
+    reply(session, { error: wireError(error) });
   } else answerError(session, oid, error);
 }
 
@@ -231,10 +240,17 @@ function answerRefusal(session: Session, request: Request): void {
   const error = new DatamonError('INVALID', refusal(session.state, request.event));
   if (request.event === 'upload' || request.event === 'download') {
     answerError(session, request.oid, error);
-  } else session.answers.send({ error: wireError(error) });
+  } else reply(session, { error: wireError(error) });
 }
 
 function answerError(session: Session, oid: string, error: DatamonError): void {
   session.options.log(`${oid}: ${error.code} ${error.message}`);
-  session.answers.send({ event: 'complete', oid, error: wireError(error) });
+  reply(session, { event: 'complete', oid, error: wireError(error) });
+}
+
+/** Sends an answer that took no work, not before the one to init. */
+function reply(session: Session, message: Message): void {
+  const send = (): void => session.answers.send(message);
+  if (session.initAnswered === null) send();
+  else track(session, session.initAnswered.then(send));
 }

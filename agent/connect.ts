@@ -1,0 +1,65 @@
+/** How the agent reaches a repo: by its URL, with the token of the batch where a server gave one, else with what git knows. Never asks a person. */
+import { openRepositoryUrl } from '../client/open.ts';
+import type { TokenSource } from '../client/session.ts';
+import type { Repository } from '../core/meta/repository.ts';
+import { credentialSource } from '../git/credentials.ts';
+import { remoteId } from '../git/remote-id.ts';
+import type { GitRepository } from '../git/repository.ts';
+import type { InitRequest } from './messages.ts';
+
+export interface ConnectOptions {
+  readonly init: InitRequest;
+  /** The clone; fails outside of one. */
+  readonly repo: () => Promise<GitRepository>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The newest token of a batch, null without one. */
+  readonly batchToken: (() => string | null) | null;
+  readonly signal: AbortSignal;
+}
+
+/** Opens the repo at `url`; an upload makes it where it is not there yet. */
+export async function connect(url: string, options: ConnectOptions): Promise<Repository> {
+  const { init, signal } = options;
+  const create = init.operation === 'upload' ? { create: await creation(options) } : {};
+  return await openRepositoryUrl(url, { token: tokens(options), signal, ...create });
+}
+
+/** Who makes the repo, and from which git remote, for its record. */
+async function creation({ repo, init }: ConnectOptions): Promise<{
+  readonly by: string;
+  readonly remote: string | null;
+}> {
+  const opened = await repo().catch(() => null);
+  if (opened === null) return { by: 'unknown', remote: null };
+  const { git } = opened;
+  const ident = await git.run(['var', 'GIT_COMMITTER_IDENT']);
+  const [by = 'unknown'] = /^.*<[^>]*>/.exec(ident.stdout.toString('utf8')) ?? [];
+  const named = await git.run(['remote', 'get-url', '--push', '--', init.remote]);
+  const url = named.status === 0 ? named.stdout.toString('utf8').trimEnd() : init.remote;
+  const isUrl = /[:/]/.test(url);
+  return { by, remote: isUrl ? await remoteId(url, opened.topLevel ?? opened.gitDir) : null };
+}
+
+/** The batch's token first; once that is refused, the user's own. */
+function tokens({ batchToken, env, repo }: ConnectOptions): TokenSource {
+  const refused = new Set<string>();
+  const own = async (): Promise<TokenSource> =>
+    credentialSource({ git: (await repo()).git, env, isTerminal: false });
+  let source: Promise<TokenSource> | null = null;
+  const userTokens = (): Promise<TokenSource> => {
+    source ??= own();
+    return source;
+  };
+  return {
+    get: async (url) => {
+      const token = batchToken?.() ?? null;
+      if (token !== null && !refused.has(token)) return token;
+      return await (await userTokens()).get(url);
+    },
+    reject: async (url, token) => {
+      const isBatchToken = batchToken !== null && token === batchToken();
+      refused.add(token);
+      if (!isBatchToken) await (await userTokens()).reject(url, token);
+    },
+  };
+}

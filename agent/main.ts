@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+/** The `git-lfs-datamon` process, which git-lfs starts and talks to on stdin and stdout. `datamon agent` loads the same `main`. */
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
+import { runAgent } from './program.ts';
+
+export function main(_argv: readonly string[], io: Io): Promise<ExitStatus> {
+  return runAgent(io, { pid: process.pid });
+}
+
+const [, started] = process.argv;
+if (started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url)) {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => (stop.signal.aborted ? process.exit(EXIT.interrupted) : stop.abort()));
+  }
+  const { stdin, stdout, stderr, env } = process;
+  const io = { stdin, stdout, stderr, env, cwd: process.cwd(), isTerminal: false };
+  process.exit(await main([], { ...io, signal: stop.signal }));
+}
