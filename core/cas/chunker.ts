@@ -23,6 +23,7 @@ const MAX_BYTES_LIMIT = 16 * 1024 * 1024;
 const ARENA_SIZE_MIN_BYTES = 1024 * 1024;
 
 export interface Chunker {
+  readonly minBytes: number;
   readonly maxBytes: number;
   /**
    * End of the chunk that begins at `start`; -1 where more bytes than `end` are needed to tell. With `isLast` there are none,
@@ -55,7 +56,7 @@ export function createChunker(parameters: ChunkerParameters): Chunker {
     if (scanEnd === maxEnd) return maxEnd;
     return isLast ? end : -1;
   }
-  return { maxBytes, cut };
+  return { minBytes, maxBytes, cut };
 }
 
 /** The gear hash between two scans of one chunk. */

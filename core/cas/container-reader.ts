@@ -5,7 +5,7 @@
 import type { Backend } from '../backend/backend.ts';
 import { type ByteStream, collect } from '../bytes.ts';
 import { digestOf } from '../digest.ts';
-import { DatamonError } from '../errors.ts';
+import { DatamonError, hasCode } from '../errors.ts';
 import type { ContainerId, Key } from '../keys.ts';
 import { createByteQueue } from './byte-queue.ts';
 import {
@@ -204,8 +204,23 @@ async function provedFrame(
   }
 }
 
+/** Bytes that a record or a table says are there. An object too short for them is damaged, whatever the backend calls it. */
+export async function* openRange(
+  backend: Backend,
+  key: Key,
+  start: number,
+  end: number,
+): ByteStream {
+  try {
+    yield* backend.get(key, { start, end });
+  } catch (error) {
+    if (!hasCode(error, 'INVALID')) throw error;
+    throw new DatamonError('CORRUPT', `${key} is shorter than it was`, { cause: error });
+  }
+}
+
 async function readRange(backend: Backend, key: Key, start: number, end: number): Promise<Buffer> {
-  const bytes = await collect(backend.get(key, { start, end }), end - start);
+  const bytes = await collect(openRange(backend, key, start, end), end - start);
   if (bytes.length === end - start) return bytes;
   throw new DatamonError('CORRUPT', `${key} is shorter than it was`);
 }

@@ -17,6 +17,7 @@ import {
   encodeTrailerHead,
   SECTION,
   type Section,
+  type Trailer,
 } from './container-format.ts';
 import {
   CONTAINER_ID_SIZE_BYTES,
@@ -58,8 +59,8 @@ export interface SealedContainer {
   readonly sizeBytes: number;
   readonly frames: readonly FrameRef[];
   readonly tables: Buffer;
-  readonly tablesOffset: number;
-  readonly tablesLength: number;
+  /** Says where the tables lie. */
+  readonly trailer: Trailer;
   /** Frees the spool; the body cannot be read afterwards. */
   dispose(): Promise<void>;
 }
@@ -68,7 +69,6 @@ export interface ContainerWriter {
   readonly id: ContainerId;
   /** What `seal()` without further sections would make of it now. */
   readonly sizeBytes: number;
-  readonly frameCount: number;
   /** Compresses and appends. Calls may overlap; the frames stand in the order of the calls. */
   addFrame(frame: FramePayload): Promise<FrameRef>;
   /** Appends what was encoded before. */
@@ -121,13 +121,15 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
     sealed = true;
     return inOrder(async () => {
       const tables = encodeSections([frameSection(frames), ...sections]);
-      const place = { tablesOffset: offset, tablesLength: tables.length };
+      const lengths = { tablesOffset: offset, tablesLength: tables.length };
+      const named = { kind, id, ...lengths, tablesDigest: digestOf(tables) };
+      const head = encodeTrailerHead(named);
       await append(tables);
-      const head = encodeTrailerHead({ kind, id, ...place, tablesDigest: digestOf(tables) });
       await append(head);
-      await spool.write(encodeTrailer(head, hasher.digest()).subarray(head.length));
+      const trailer = { ...named, wholeDigest: hasher.digest() };
+      await spool.write(encodeTrailer(head, trailer.wholeDigest).subarray(head.length));
       const body = await spool.finish();
-      return { id, kind, body, sizeBytes: body.sizeBytes, frames, tables, ...place, dispose };
+      return { id, kind, body, sizeBytes: body.sizeBytes, frames, tables, trailer, dispose };
     });
   }
 
@@ -141,9 +143,6 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
     id,
     get sizeBytes() {
       return sealedSize(offset, frames.length);
-    },
-    get frameCount() {
-      return frames.length;
     },
     addFrame: async (frame) => add(encodeFrame(frame)),
     addEncoded: async (frame) => add(Promise.resolve(frame)),

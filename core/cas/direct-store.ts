@@ -1,12 +1,21 @@
 /** One repo's blobs and pages straight on a backend: BlobStore, PageStore and Ingest over one index and one committer. */
 import type { Backend } from '../backend/backend.ts';
 import type { Digest } from '../digest.ts';
-import { DatamonError } from '../errors.ts';
 import type { RepoName } from '../keys.ts';
-import type { Random } from '../random.ts';
+import { type Random, secureRandom } from '../random.ts';
+import { BatchWriter } from './batch-writer.ts';
+import { BlobReader } from './blob-reader.ts';
 import type { BlobStore, PageStore } from './blob-store.ts';
+import { BlobWriter } from './blob-writer.ts';
+import { createChunker } from './chunker.ts';
+import { Committer } from './committer.ts';
+import { Condemned } from './condemned.ts';
+import { createContainers } from './containers.ts';
+import { DirectPageStore } from './direct-page-store.ts';
 import type { Ingest } from './ingest.ts';
+import { KnownChunks } from './known-chunks.ts';
 import type { PoolParameters } from './pool.ts';
+import { SegmentIndex } from './segment-index.ts';
 
 export interface DirectStoreOptions {
   readonly backend: Backend;
@@ -18,6 +27,8 @@ export interface DirectStoreOptions {
   readonly random?: Random;
   /** Digests of the pages that a page of level ≥ 1 lists; none for level 0. Throws INVALID for what is no page. */
   readonly childrenOf: (page: Uint8Array) => readonly Digest[];
+  /** Calls `run` after `delayMs`; a timer unless told otherwise. */
+  readonly schedule?: (delayMs: number, run: () => void) => void;
 }
 
 export interface DirectStores {
@@ -28,6 +39,46 @@ export interface DirectStores {
   close(): Promise<void>;
 }
 
-export async function openDirectStores(_options: DirectStoreOptions): Promise<DirectStores> {
-  throw new DatamonError('UNSUPPORTED', 'not built yet');
+export async function openDirectStores(options: DirectStoreOptions): Promise<DirectStores> {
+  const { backend, repo, pool, spoolDir } = options;
+  const random = options.random ?? secureRandom;
+  const schedule = options.schedule ?? startTimer;
+  const containers = createContainers({ backend, repo, pool: pool.pool });
+  const index = new SegmentIndex({ backend, repo, containers });
+  const condemned = new Condemned(backend, pool.pool, random);
+  const base = { backend, containers, index, condemned, spoolDir, random };
+  const committer = new Committer({ ...base, schedule, onPublished: () => {} });
+  const known = new KnownChunks({ containers, index, condemned });
+  const reader = new BlobReader(base);
+  const writer = new BlobWriter({ ...base, chunker: createChunker(pool), known, committer });
+  await condemned.look();
+
+  const blobs: BlobStore = {
+    put: (source, put) => writer.put(source, put),
+    putMany: (sources, put = {}) =>
+      new BatchWriter({ writer, committer, schedule }, put).run(sources),
+    get: (oid, range) => reader.read(oid, 'blob', range),
+    async has(oids) {
+      const found = await index.find(oids, 'blob');
+      const sizes = new Map<Digest, number>();
+      for (const [oid, records] of found) {
+        const safe = records.find(({ runs }) =>
+          runs.every((run) => !condemned.has(run.container.id)),
+        );
+        if (safe !== undefined) sizes.set(oid, safe.sizeBytes);
+      }
+      return sizes;
+    },
+  };
+  const pages = new DirectPageStore({ reader, writer, index, condemned, committer });
+  return {
+    blobs,
+    pages,
+    ingest: undefined as unknown as Ingest,
+    close: () => committer.settled(),
+  };
+}
+
+function startTimer(delayMs: number, run: () => void): void {
+  setTimeout(run, delayMs);
 }

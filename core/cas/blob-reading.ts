@@ -1,0 +1,124 @@
+/**
+ * One pass over a file that is to be stored: its chunks, its digest, which chunks are stored already. Promise: MISMATCH, naming the
+ * file, unless size and digest are the ones announced; a small file is checked before any of its frames go anywhere.
+ */
+import type { ByteStream } from '../bytes.ts';
+import { createHasher, type Digest, digestOf } from '../digest.ts';
+import { DatamonError } from '../errors.ts';
+import type { BlobSource, PutOptions } from './blob-store.ts';
+import { type Chunker, chunks } from './chunker.ts';
+import { FragmentationGuard } from './fragmentation.ts';
+import { type EncodedFrame, encodeFrame } from './frame.ts';
+import type { FrameHandle } from './frame-handle.ts';
+import type { KnownChunks } from './known-chunks.ts';
+
+/** Files up to this size are read whole before their frames go on; larger ones stream. */
+export const SMALL_BLOB_SIZE_MAX_BYTES = 1024 * 1024;
+/** Chunks of a larger file that are being compressed at a time. */
+const CHUNKS_IN_FLIGHT = 8;
+
+/** A chunk that was read: known to be stored, or on its way through the compressor. */
+export interface ReadChunk {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly known: FrameHandle | null;
+  readonly encoding: Promise<EncodedFrame> | null;
+}
+
+export interface ReadingOptions extends PutOptions {
+  readonly chunker: Chunker;
+  readonly known: KnownChunks;
+}
+
+export const nameOf = (source: BlobSource): string => source.label ?? source.oid;
+
+/** The chunks in order. Ends only if size and digest were right. */
+export async function* readChunks(
+  source: BlobSource,
+  options: ReadingOptions,
+): AsyncIterable<ReadChunk> {
+  const guard = new FragmentationGuard();
+  const inFlightMax =
+    source.sizeBytes <= SMALL_BLOB_SIZE_MAX_BYTES ? Number.POSITIVE_INFINITY : CHUNKS_IN_FLIGHT;
+  const inFlight: ReadChunk[] = [];
+  for await (const bytes of chunks(checked(source, options), options.chunker)) {
+    inFlight.push(await readChunk(bytes, guard, options.known));
+    while (inFlight.length > inFlightMax) yield inFlight.shift() as ReadChunk;
+  }
+  yield* inFlight;
+}
+
+async function readChunk(
+  bytes: Buffer,
+  guard: FragmentationGuard,
+  known: KnownChunks,
+): Promise<ReadChunk> {
+  const digest = digestOf(bytes);
+  await known.follow(digest);
+  const handle = known.find(digest);
+  const base = { digest, sizeBytes: bytes.length };
+  if (guard.observe(handle?.location ?? null)) return { ...base, known: handle, encoding: null };
+  const encoding = encodeFrame({ kind: 'chunk', digest, payload: bytes });
+  // Awaited later, in order; until then a failure must not count as unhandled.
+  encoding.catch(() => {});
+  return { ...base, known: null, encoding };
+}
+
+/** Reads a source to its end and checks it, storing nothing. */
+export async function verifySource(source: BlobSource, options: PutOptions): Promise<void> {
+  for await (const _ of checked(source, options)) {
+    // What the stream does on the way is all that is wanted.
+  }
+}
+
+/** The source's bytes; MISMATCH unless they are the ones announced, CANCELLED once the signal says so. */
+async function* checked(source: BlobSource, options: PutOptions): ByteStream {
+  const hasher = createHasher();
+  let doneBytes = 0;
+  for await (const bytes of openSource(source)) {
+    throwIfCancelled(source, options.signal);
+    hasher.update(bytes);
+    doneBytes += bytes.length;
+    if (doneBytes > source.sizeBytes)
+      throw mismatch(source, `has more than ${source.sizeBytes} bytes`);
+    yield bytes;
+    options.onProgress?.(source.oid, doneBytes);
+  }
+  throwIfCancelled(source, options.signal);
+  if (doneBytes !== source.sizeBytes) {
+    throw mismatch(source, `has ${doneBytes} bytes, ${source.sizeBytes} were announced`);
+  }
+  const actual = hasher.digest();
+  if (actual !== source.oid) throw mismatch(source, `has the digest ${actual}`);
+  if (source.sizeBytes === 0) options.onProgress?.(source.oid, 0);
+}
+
+async function* openSource(source: BlobSource): ByteStream {
+  try {
+    yield* source.open();
+  } catch (cause) {
+    if (cause instanceof DatamonError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const absent = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new DatamonError(
+      absent ? 'NOT_FOUND' : 'UNAVAILABLE',
+      `${nameOf(source)} cannot be read: ${why}`,
+      { cause },
+    );
+  }
+}
+
+function throwIfCancelled(source: BlobSource, signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new DatamonError('CANCELLED', `storing ${nameOf(source)} was stopped`);
+  }
+}
+
+function mismatch(source: BlobSource, what: string): DatamonError {
+  const label = source.label === undefined ? '' : `${source.label} `;
+  return new DatamonError(
+    'MISMATCH',
+    `${label}(${source.oid}) ${what}: was it changed while it was being pushed?`,
+    { hint: 'Nothing was recorded for it. Add the file again, commit, and push once more.' },
+  );
+}

@@ -1,0 +1,219 @@
+/**
+ * Stores blobs: cut, compared with what is stored, framed, packed, recorded. Promises: a receipt means durable, hashed and recorded;
+ * a file that is not what was announced leaves no record; the same file twice at a time is stored once; memory is bounded.
+ */
+import type { Backend } from '../backend/backend.ts';
+import type { Digest } from '../digest.ts';
+import { DatamonError } from '../errors.ts';
+import {
+  type ReadChunk,
+  readChunks,
+  SMALL_BLOB_SIZE_MAX_BYTES,
+  verifySource,
+} from './blob-reading.ts';
+import { type BlobSource, EMPTY_RECEIPT, type PutOptions, type Receipt } from './blob-store.ts';
+import type { Chunker } from './chunker.ts';
+import type { Committer } from './committer.ts';
+import type { Condemned } from './condemned.ts';
+import { encodeFrame } from './frame.ts';
+import { framedSize, RunBuilder } from './frame-handle.ts';
+import { FrameSink } from './frame-sink.ts';
+import type { RecipeChunk } from './ingest.ts';
+import type { KnownChunks } from './known-chunks.ts';
+import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
+import { encodeRecipePart, RECIPE_PART_CHUNK_COUNT_MAX } from './recipe.ts';
+import type { FoundRecord, SegmentIndex } from './segment-index.ts';
+import { type RecordDraft, waitingBytes } from './segment-publisher.ts';
+
+export interface BlobWriterOptions extends PackWriterOptions {
+  readonly backend: Backend;
+  readonly chunker: Chunker;
+  readonly known: KnownChunks;
+  readonly index: SegmentIndex;
+  readonly condemned: Condemned;
+  readonly committer: Committer;
+}
+
+/** A blob whose frames were handed to a sink. */
+export interface SunkBlob {
+  readonly draft: RecordDraft;
+  readonly newBytes: number;
+  /** New frames, recipes included, with their headers. */
+  readonly frameBytes: number;
+}
+
+export class BlobWriter {
+  readonly #options: BlobWriterOptions;
+  readonly #underWay = new Map<Digest, Promise<Receipt>>();
+
+  constructor(options: BlobWriterOptions) {
+    this.#options = options;
+  }
+
+  async put(source: BlobSource, options: PutOptions = {}): Promise<Receipt> {
+    if (await this.isStored(source.oid)) {
+      await verifySource(source, options);
+      // What is counted on must not have been condemned meanwhile: look after deciding.
+      await this.#options.condemned.look();
+      if (await this.isStored(source.oid)) return reused(source);
+    }
+    const other = this.#underWay.get(source.oid);
+    if (other !== undefined) return this.#shareOther(source, other, options);
+    const storing = this.#putAlone(source, this.chunksOf(source, options));
+    this.#underWay.set(source.oid, storing);
+    try {
+      return await storing;
+    } finally {
+      this.#underWay.delete(source.oid);
+    }
+  }
+
+  /** Reads what the repo has by now, for `isKnown`. */
+  async learn(): Promise<void> {
+    await Promise.all([this.#options.index.refresh(), this.#options.condemned.look()]);
+  }
+
+  /** As `isStored`, without asking the store whether a miss is still one. */
+  async isKnown(oid: Digest): Promise<boolean> {
+    return this.#isSafe((await this.#options.index.peek([oid], 'blob')).get(oid));
+  }
+
+  /** Whether a record says so that leans on nothing condemned, as far as known. */
+  async isStored(oid: Digest): Promise<boolean> {
+    return this.#isSafe((await this.#options.index.find([oid], 'blob')).get(oid));
+  }
+
+  #isSafe(records: readonly FoundRecord[] = []): boolean {
+    const { condemned } = this.#options;
+    return records.some(({ runs }) => runs.every(({ container }) => !condemned.has(container.id)));
+  }
+
+  /** The chunks of a file, those known marked as such. */
+  async *chunksOf(source: BlobSource, options: PutOptions): AsyncIterable<ReadChunk> {
+    const { chunker, known } = this.#options;
+    if (source.sizeBytes > chunker.minBytes) {
+      await known.prepare(source.sizeBytes, source.basis ?? []);
+    }
+    yield* readChunks(source, { ...options, chunker, known });
+  }
+
+  /** Hands chunks to a sink, in order, and their recipe after them. Nothing is recorded yet. */
+  async sink(
+    source: BlobSource,
+    chunks: AsyncIterable<ReadChunk> | Iterable<ReadChunk>,
+    into: FrameSink,
+  ): Promise<SunkBlob> {
+    const runs = new RunBuilder();
+    const recipe = new RecipeWriter(source, into);
+    let newBytes = 0;
+    let frameBytes = 0;
+    for await (const chunk of chunks) {
+      const stored = chunk.known ?? into.find('chunk', chunk.digest);
+      if (stored) runs.add(stored);
+      else {
+        const frame = await (chunk.encoding ?? this.#lost(chunk));
+        newBytes += frame.rawLength;
+        frameBytes += framedSize(frame);
+        runs.add(await into.add(frame));
+      }
+      await recipe.add(chunk);
+    }
+    await recipe.finish();
+    frameBytes += recipe.frameBytes;
+    const { oid, sizeBytes } = source;
+    return { draft: { oid, sizeBytes, kind: 'blob', runs }, newBytes, frameBytes };
+  }
+
+  newSink(): { readonly packs: PackWriter; readonly sink: FrameSink } {
+    const packs = new PackWriter(this.#options);
+    return { packs, sink: new FrameSink(packs) };
+  }
+
+  #lost(chunk: ReadChunk): never {
+    throw new DatamonError('CORRUPT', `the chunk ${chunk.digest} was neither known nor read`);
+  }
+
+  async #putAlone(
+    source: BlobSource,
+    chunks: AsyncIterable<ReadChunk> | Iterable<ReadChunk>,
+  ): Promise<Receipt> {
+    const { committer } = this.#options;
+    const { packs, sink } = this.newSink();
+    try {
+      const { draft, newBytes } = await this.sink(source, chunks, sink);
+      const waiting = await sink.finish();
+      const inlineBytes = waitingBytes(waiting);
+      const cost = await committer.commit({ records: [draft], waiting });
+      return {
+        fileCount: 1,
+        logicalBytes: source.sizeBytes,
+        newBytes: newBytes - cost.sharedRawBytes,
+        storedBytes: packs.storedBytes + inlineBytes + cost.overheadBytes - cost.sharedStoredBytes,
+        packCount: packs.packCount + cost.packCount,
+        requestCount: packs.packCount + cost.requestCount,
+      };
+    } finally {
+      await packs.dispose();
+    }
+  }
+
+  /** Somebody is storing the same blob. Our bytes are checked all the same, and stored should the other one fail. */
+  async #shareOther(
+    source: BlobSource,
+    other: Promise<Receipt>,
+    options: PutOptions,
+  ): Promise<Receipt> {
+    if (source.sizeBytes > SMALL_BLOB_SIZE_MAX_BYTES) {
+      await verifySource(source, options);
+      const done = await other.then(() => true).catch(() => false);
+      return done ? reused(source) : this.put(source, options);
+    }
+    // A small file is kept until it is clear whether it is needed: its source may not open twice.
+    const chunks: ReadChunk[] = [];
+    for await (const chunk of this.chunksOf(source, options)) chunks.push(chunk);
+    const done = await other.then(() => true).catch(() => false);
+    return done ? reused(source) : this.#putAlone(source, chunks);
+  }
+}
+
+/** Nothing was new. */
+export const reused = (source: BlobSource): Receipt => ({
+  ...EMPTY_RECEIPT,
+  fileCount: 1,
+  logicalBytes: source.sizeBytes,
+});
+
+/** Writes a blob's recipe, part by part, so that a file of any length takes little memory. A file of one chunk needs none. */
+class RecipeWriter {
+  readonly #source: BlobSource;
+  readonly #sink: FrameSink;
+  #chunks: RecipeChunk[] = [];
+  #firstChunk = 0;
+  frameBytes = 0;
+
+  constructor(source: BlobSource, sink: FrameSink) {
+    this.#source = source;
+    this.#sink = sink;
+  }
+
+  async add({ digest, sizeBytes }: ReadChunk): Promise<void> {
+    this.#chunks.push({ digest, sizeBytes });
+    if (this.#chunks.length === RECIPE_PART_CHUNK_COUNT_MAX) await this.#write();
+  }
+
+  async finish(): Promise<void> {
+    if (this.#firstChunk + this.#chunks.length > 1 && this.#chunks.length > 0) await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const { oid, sizeBytes } = this.#source;
+    const chunks = this.#chunks;
+    const part = encodeRecipePart({ oid, sizeBytes, firstChunk: this.#firstChunk, chunks });
+    this.#firstChunk += chunks.length;
+    this.#chunks = [];
+    if (this.#sink.find('recipe', part.digest) !== undefined) return;
+    const frame = await encodeFrame(part);
+    this.frameBytes += framedSize(frame);
+    await this.#sink.add(frame);
+  }
+}

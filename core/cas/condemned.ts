@@ -1,0 +1,41 @@
+/** Containers that were condemned: for ever, so what was seen once need not be read again. Writers publish first, then look here. */
+import type { Backend } from '../backend/backend.ts';
+import { DatamonError } from '../errors.ts';
+import { type ContainerId, condemnedLog, type PoolName, parseContainerId } from '../keys.ts';
+import { type Log, openLog } from '../log.ts';
+import type { Random } from '../random.ts';
+
+export interface CondemnedEvent {
+  readonly condemned: readonly ContainerId[];
+}
+
+export class Condemned {
+  readonly #log: Log<CondemnedEvent>;
+  readonly #ids = new Set<ContainerId>();
+  #seen = 0;
+
+  constructor(backend: Backend, pool: PoolName, random: Random) {
+    this.#log = openLog({ backend, prefix: condemnedLog(pool), random, parse: parseCondemned });
+  }
+
+  /** Reads what was added since the last look. */
+  async look(): Promise<void> {
+    const seen = this.#seen;
+    for await (const { n, event } of this.#log.entries()) {
+      if (n <= seen) return;
+      for (const id of event.condemned) this.#ids.add(id);
+      this.#seen = Math.max(this.#seen, n);
+    }
+  }
+
+  /** As of the last look. */
+  has(id: ContainerId): boolean {
+    return this.#ids.has(id);
+  }
+}
+
+function parseCondemned(event: unknown): CondemnedEvent {
+  const ids = (event as { readonly condemned?: unknown } | null)?.condemned;
+  if (!Array.isArray(ids)) throw new DatamonError('INVALID', 'a gc event without condemned ids');
+  return { condemned: ids.map((id) => parseContainerId(String(id))) };
+}

@@ -1,0 +1,84 @@
+/** Tree pages straight on a backend. Promise: what `getPage` returns has the digest asked for; a stored page is never stored twice. */
+import { collect } from '../bytes.ts';
+import { type Digest, digestOf } from '../digest.ts';
+import type { BlobReader } from './blob-reader.ts';
+import { addReceipts, EMPTY_RECEIPT, type PageStore, type Receipt } from './blob-store.ts';
+import type { BlobWriter } from './blob-writer.ts';
+import { type BoundedCache, createBoundedCache } from './bounded-cache.ts';
+import type { Committer } from './committer.ts';
+import type { Condemned } from './condemned.ts';
+import { encodeFrame, FRAME_RAW_SIZE_MAX_BYTES } from './frame.ts';
+import { RunBuilder } from './frame-handle.ts';
+import type { SegmentIndex } from './segment-index.ts';
+import { type RecordDraft, waitingBytes } from './segment-publisher.ts';
+
+const PAGE_CACHE_SIZE_BYTES = 8 * 1024 * 1024;
+
+export interface DirectPageStoreOptions {
+  readonly reader: BlobReader;
+  readonly writer: BlobWriter;
+  readonly index: SegmentIndex;
+  readonly condemned: Condemned;
+  readonly committer: Committer;
+}
+
+export class DirectPageStore implements PageStore {
+  readonly #options: DirectPageStoreOptions;
+  readonly #cache: BoundedCache<Digest, Uint8Array>;
+
+  constructor(options: DirectPageStoreOptions) {
+    this.#options = options;
+    this.#cache = createBoundedCache({
+      budgetBytes: PAGE_CACHE_SIZE_BYTES,
+      load: (digest) => collect(options.reader.read(digest, 'page'), FRAME_RAW_SIZE_MAX_BYTES),
+      weigh: (page) => page.length,
+    });
+  }
+
+  getPage(digest: Digest): Promise<Uint8Array> {
+    return this.#cache.get(digest);
+  }
+
+  async hasPages(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+    const { index, condemned } = this.#options;
+    const found = await index.find(digests, 'page');
+    const isSafe = (digest: Digest): boolean =>
+      (found.get(digest) ?? []).some(({ runs }) =>
+        runs.every(({ container }) => !condemned.has(container.id)),
+      );
+    return new Set(digests.filter(isSafe));
+  }
+
+  async putPages(pages: readonly Uint8Array[]): Promise<Receipt> {
+    const named = new Map(pages.map((page) => [digestOf(page), page]));
+    const stored = await this.hasPages([...named.keys()]);
+    const fresh = [...named].filter(([digest]) => !stored.has(digest));
+    if (fresh.length < named.size) await this.#options.condemned.look();
+    if (fresh.length === 0) return EMPTY_RECEIPT;
+    return this.#store(fresh);
+  }
+
+  async #store(pages: readonly (readonly [Digest, Uint8Array])[]): Promise<Receipt> {
+    const { packs, sink } = this.#options.writer.newSink();
+    try {
+      const records: RecordDraft[] = [];
+      for (const [digest, payload] of pages) {
+        const runs = new RunBuilder();
+        runs.add(await sink.add(await encodeFrame({ kind: 'page', digest, payload })));
+        records.push({ oid: digest, sizeBytes: payload.length, kind: 'page', runs });
+      }
+      const waiting = await sink.finish();
+      const inlineBytes = waitingBytes(waiting);
+      const cost = await this.#options.committer.commit({ records, waiting });
+      // Pages are no files and no new bytes of anybody's data; what they take is told all the same.
+      return addReceipts(EMPTY_RECEIPT, {
+        ...EMPTY_RECEIPT,
+        storedBytes: packs.storedBytes + inlineBytes + cost.overheadBytes - cost.sharedStoredBytes,
+        packCount: packs.packCount + cost.packCount,
+        requestCount: packs.packCount + cost.requestCount,
+      });
+    } finally {
+      await packs.dispose();
+    }
+  }
+}

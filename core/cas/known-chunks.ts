@@ -1,0 +1,154 @@
+/**
+ * Which chunks this repo has stored already, and where. Asked in this order: the containers of the files this one resembles, those a
+ * sampled digest leads to, and without either the newest ones within a budget. A miss costs duplicate bytes, never correctness.
+ */
+import { type Digest, digestFromBytes } from '../digest.ts';
+import { hasCode } from '../errors.ts';
+import type { ContainerId } from '../keys.ts';
+import { inParallel } from './concurrency.ts';
+import type { Condemned } from './condemned.ts';
+import { type ContainerRef, type Containers, isSampled } from './containers.ts';
+import { FRAME_HEADER_SIZE_BYTES } from './frame.ts';
+import type { FrameHandle } from './frame-handle.ts';
+import type { FrameTable } from './frame-table.ts';
+import type { SegmentIndex } from './segment-index.ts';
+
+/** Frame tables kept for lookups: 16 GiB of packs, about 16 MB of memory. */
+export const KNOWN_TABLE_COUNT_MAX = 256;
+/** Priming never reads more than one table for so many bytes to be stored: a request should save more than it costs. */
+const BYTES_PER_PRIMED_TABLE = 64 * 1024;
+const LOADS_IN_FLIGHT = 8;
+const DIGEST_SIZE_BYTES = 32;
+
+export interface KnownChunksOptions {
+  readonly containers: Containers;
+  readonly index: SegmentIndex;
+  readonly condemned: Condemned;
+  readonly tableCountMax?: number;
+}
+
+interface KnownTable {
+  readonly ref: ContainerRef;
+  readonly frames: FrameTable;
+}
+
+export class KnownChunks {
+  readonly #options: KnownChunksOptions;
+  readonly #tableCountMax: number;
+  /** Least recently useful first. */
+  readonly #tables = new Map<ContainerId, KnownTable>();
+  readonly #samples = new Map<Digest, ContainerRef>();
+  readonly #sampled = new Set<ContainerId>();
+  #last: KnownTable | null = null;
+
+  constructor(options: KnownChunksOptions) {
+    this.#options = options;
+    this.#tableCountMax = options.tableCountMax ?? KNOWN_TABLE_COUNT_MAX;
+  }
+
+  /** Gets ready to look up the chunks of a file of `sizeBytes` that resembles `basis`. */
+  async prepare(sizeBytes: number, basis: readonly Digest[]): Promise<void> {
+    const found = await this.#containersOf(basis);
+    const budget = Math.min(this.#tableCountMax, Math.ceil(sizeBytes / BYTES_PER_PRIMED_TABLE));
+    const wanted = found.length > 0 ? found.slice(0, this.#tableCountMax) : this.#newest(budget);
+    await inParallel(wanted, LOADS_IN_FLIGHT, (ref) => this.#load(ref));
+  }
+
+  /** Loads what a sampled digest leads to. Nothing to wait for with most digests. */
+  async follow(digest: Digest): Promise<void> {
+    if (!isSampled(digest) || this.find(digest) !== null) return;
+    this.#readSamples();
+    const ref = this.#samples.get(digest);
+    if (ref !== undefined) await this.#load(ref);
+  }
+
+  /** Where a chunk is stored, as far as the tables at hand tell. */
+  find(digest: Digest): FrameHandle | null {
+    const last = this.#last;
+    if (last !== null) {
+      const handle = this.#findIn(last, digest);
+      if (handle !== null) return handle;
+    }
+    for (const table of this.#tables.values()) {
+      const handle = table === last ? null : this.#findIn(table, digest);
+      if (handle === null) continue;
+      this.#use(table);
+      return handle;
+    }
+    return null;
+  }
+
+  #findIn({ ref, frames }: KnownTable, digest: Digest): FrameHandle | null {
+    const index = frames.find('chunk', digest);
+    if (index < 0 || this.#options.condemned.has(ref.id)) return null;
+    const { offset, storedLength, rawLength } = frames.frame(index);
+    const length = FRAME_HEADER_SIZE_BYTES + storedLength;
+    const cell = { id: ref.id, ref };
+    return {
+      rawLength,
+      waiting: null,
+      location: { cell, offset, storedLength: length, frameCount: 1 },
+    };
+  }
+
+  #use(table: KnownTable): void {
+    this.#last = table;
+    this.#tables.delete(table.ref.id);
+    this.#tables.set(table.ref.id, table);
+  }
+
+  async #containersOf(basis: readonly Digest[]): Promise<ContainerRef[]> {
+    if (basis.length === 0) return [];
+    const records = await this.#options.index.find(basis, 'blob');
+    const refs = new Map<ContainerId, ContainerRef>();
+    for (const oid of basis) {
+      for (const record of records.get(oid) ?? []) {
+        for (const { container } of record.runs) refs.set(container.id, container);
+      }
+    }
+    return [...refs.values()];
+  }
+
+  /** Low tiers hold what was added last; within a segment the last pack is the newest. */
+  #newest(budget: number): ContainerRef[] {
+    const refs = new Map<ContainerId, ContainerRef>();
+    const segments = [...this.#options.index.segments()].sort((a, b) => a.ref.tier - b.ref.tier);
+    for (const { ref, containers } of segments) {
+      if (refs.size >= budget) break;
+      refs.set(ref.id, ref);
+      for (const container of containers.toReversed()) {
+        if (refs.size < budget) refs.set(container.id, container);
+      }
+    }
+    return [...refs.values()];
+  }
+
+  async #load(ref: ContainerRef): Promise<void> {
+    if (this.#tables.has(ref.id) || this.#options.condemned.has(ref.id)) return;
+    try {
+      const { frames } = await this.#options.containers.tables(ref);
+      if (frames.count === 0) return;
+      this.#tables.set(ref.id, { ref, frames });
+    } catch (error) {
+      // Lost or damaged tables make chunks unknown, nothing worse.
+      if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
+    }
+    for (const oldest of this.#tables.keys()) {
+      if (this.#tables.size <= this.#tableCountMax) return;
+      this.#tables.delete(oldest);
+    }
+  }
+
+  #readSamples(): void {
+    for (const { ref, containers } of this.#options.index.segments()) {
+      if (this.#sampled.has(ref.id)) continue;
+      this.#sampled.add(ref.id);
+      for (const container of [ref, ...containers]) {
+        for (let at = 0; at < container.samples.length; at += DIGEST_SIZE_BYTES) {
+          const digest = digestFromBytes(container.samples.subarray(at, at + DIGEST_SIZE_BYTES));
+          this.#samples.set(digest, container);
+        }
+      }
+    }
+  }
+}

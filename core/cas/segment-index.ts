@@ -1,0 +1,196 @@
+/**
+ * Which records this repo has. Promises: a hit never lists; what would be a miss lists the whole prefix first, with a listing that
+ * began after the question; segments that another one replaces are left out; a damaged segment hides no other.
+ */
+import type { Backend } from '../backend/backend.ts';
+import type { Digest } from '../digest.ts';
+import { type DatamonError, hasCode } from '../errors.ts';
+import { type ContainerId, parseSegmentKey, type RepoName, segmentPrefix } from '../keys.ts';
+import { inParallel } from './concurrency.ts';
+import type { ContainerTables } from './container-reader.ts';
+import { type ContainerRef, type Containers, refOf } from './containers.ts';
+import {
+  openSegmentTables,
+  type PlacedRun,
+  type RecordKind,
+  type SegmentRecord,
+  type SegmentTables,
+} from './segment-tables.ts';
+
+const LOADS_IN_FLIGHT = 8;
+
+export interface FoundRecord extends SegmentRecord {
+  readonly runs: readonly PlacedRun[];
+  readonly segment: ContainerId;
+}
+
+export interface Segment {
+  readonly ref: ContainerRef;
+  readonly replaces: readonly ContainerId[];
+  /** Packs and other segments its runs lie in. */
+  readonly containers: readonly ContainerRef[];
+  readonly recordCount: number;
+}
+
+export interface SegmentIndexOptions {
+  readonly backend: Backend;
+  readonly repo: RepoName;
+  readonly containers: Containers;
+}
+
+export class SegmentIndex {
+  readonly #options: SegmentIndexOptions;
+  readonly #known = new Map<ContainerId, Segment>();
+  readonly #damaged = new Map<string, DatamonError>();
+  /** Tables opened once, for as long as the cache holds them. */
+  readonly #opened = new WeakMap<ContainerTables, SegmentTables>();
+  #running: Promise<void> | null = null;
+  #queued: Promise<void> | null = null;
+
+  constructor(options: SegmentIndexOptions) {
+    this.#options = options;
+  }
+
+  /** Records of these oids, by oid; those that have none are not in the map. At most one listing, shared with who asks meanwhile. */
+  async find(oids: readonly Digest[], kind: RecordKind): Promise<Map<Digest, FoundRecord[]>> {
+    const found = await this.peek(oids, kind);
+    const missing = oids.filter((oid) => !found.has(oid));
+    if (missing.length === 0) return found;
+    await this.refresh();
+    await this.#lookup(missing, kind, found);
+    return found;
+  }
+
+  /** As `find`, from what is known: never lists. */
+  async peek(oids: readonly Digest[], kind: RecordKind): Promise<Map<Digest, FoundRecord[]>> {
+    const found = new Map<Digest, FoundRecord[]>();
+    await this.#lookup(oids, kind, found);
+    return found;
+  }
+
+  /** Lists now. One listing runs at a time; who asks while it runs shares the next one, which begins after the question. */
+  refresh(): Promise<void> {
+    if (this.#running === null) {
+      this.#running = this.#list().finally(() => {
+        this.#running = null;
+      });
+      return this.#running;
+    }
+    this.#queued ??= this.#running
+      .catch(() => {})
+      .then(() => {
+        this.#queued = null;
+        return this.refresh();
+      });
+    return this.#queued;
+  }
+
+  /** A segment that was just written, with its tables. */
+  add(ref: ContainerRef, tables: ContainerTables): void {
+    this.#options.containers.remember(ref, tables);
+    this.#remember(ref, tables);
+  }
+
+  /** Live segments: known, readable, not replaced. */
+  segments(): readonly Segment[] {
+    const replaced = new Set([...this.#known.values()].flatMap(({ replaces }) => replaces));
+    return [...this.#known.values()].filter(({ ref }) => !replaced.has(ref.id));
+  }
+
+  /** Segments whose tables do not read, by key, with the reason. */
+  damaged(): ReadonlyMap<string, DatamonError> {
+    return this.#damaged;
+  }
+
+  /** All records of a segment, decoded one after the other. */
+  async *records(segment: Segment): AsyncIterable<FoundRecord> {
+    const tables = this.#open(await this.#options.containers.tables(segment.ref), segment.ref);
+    for (let index = 0; index < tables.recordCount; index += 1) {
+      yield placed(tables.record(index), segment.ref);
+    }
+  }
+
+  async #lookup(
+    oids: readonly Digest[],
+    kind: RecordKind,
+    found: Map<Digest, FoundRecord[]>,
+  ): Promise<void> {
+    for (const segment of this.segments()) {
+      const tables = await this.#tablesOf(segment);
+      for (const oid of tables === null ? [] : oids) {
+        const records = tables?.find(oid, kind).filter(({ state }) => state === 'verified') ?? [];
+        if (records.length === 0) continue;
+        const earlier = found.get(oid) ?? [];
+        found.set(oid, [...earlier, ...records.map((record) => placed(record, segment.ref))]);
+      }
+    }
+  }
+
+  /** Null for a segment that went away or bad since its tables were first read; the next listing says which. */
+  async #tablesOf(segment: Segment): Promise<SegmentTables | null> {
+    try {
+      return this.#open(await this.#options.containers.tables(segment.ref), segment.ref);
+    } catch (error) {
+      if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
+      this.#known.delete(segment.ref.id);
+      return null;
+    }
+  }
+
+  async #list(): Promise<void> {
+    const { backend, repo } = this.#options;
+    const before = [...this.#known.keys()];
+    const present = new Set<ContainerId>();
+    const fresh: { readonly key: string; readonly ref: ContainerRef }[] = [];
+    for await (const { key, sizeBytes } of backend.list(segmentPrefix(repo))) {
+      const name = parseSegmentKey(repo, key);
+      if (name === null) continue;
+      present.add(name.id);
+      if (!this.#known.has(name.id)) fresh.push({ key, ref: listedRef(name, sizeBytes) });
+    }
+    for (const id of before) if (!present.has(id)) this.#known.delete(id);
+    await inParallel(fresh, LOADS_IN_FLIGHT, ({ key, ref }) => this.#load(key, ref));
+  }
+
+  async #load(key: string, ref: ContainerRef): Promise<void> {
+    try {
+      this.#remember(ref, await this.#options.containers.tables(ref));
+      this.#damaged.delete(key);
+    } catch (error) {
+      // Gone since it was listed: merged and collected, so its records stand elsewhere.
+      if (hasCode(error, 'NOT_FOUND')) return;
+      if (!hasCode(error, 'CORRUPT')) throw error;
+      this.#damaged.set(key, error);
+    }
+  }
+
+  #remember(ref: ContainerRef, tables: ContainerTables): void {
+    const { replaces, recordCount, containers } = this.#open(tables, ref);
+    this.#known.set(ref.id, { ref: refOf(tables, ref.tier), replaces, recordCount, containers });
+  }
+
+  #open(tables: ContainerTables, ref: ContainerRef): SegmentTables {
+    const opened =
+      this.#opened.get(tables) ?? openSegmentTables(tables, this.#options.containers.keyOf(ref));
+    this.#opened.set(tables, opened);
+    return opened;
+  }
+}
+
+function placed(record: SegmentRecord, self: ContainerRef): FoundRecord {
+  const runs = record.runs.map((run) => ({ ...run, container: run.container ?? self }));
+  return { ...record, runs, segment: self.id };
+}
+
+/** A segment as a listing names it: where its tables lie is not known yet. */
+const listedRef = (
+  name: { readonly tier: number; readonly id: ContainerId },
+  sizeBytes: number,
+): ContainerRef => ({
+  kind: 'segment',
+  ...name,
+  sizeBytes,
+  tablesOffset: 0,
+  tablesLength: 0,
+  samples: Buffer.alloc(0),
+});
