@@ -88,7 +88,7 @@ function checkCharacters(text: string): string {
 /** An absolute path stands for the directory's `file:` URL. */
 function storeTextOf(text: string): string {
   const bare = text.startsWith(LFS_PREFIX) ? text.slice(LFS_PREFIX.length) : text;
-  if (!bare.startsWith('/')) return bare;
+  if (!/^\/(?!\/)/.test(bare)) return bare;
   return `file://${bare.split('/').map(encodeURIComponent).join('/')}`;
 }
 
