@@ -1,0 +1,251 @@
+/**
+ * From a commit to its bundle. Shared by hooks, which announce first and confirm later, and by `datamon record`, which makes
+ * up for pushes that no hook saw. Nothing here moves a branch but `recordRef`.
+ */
+import { addReceipts, EMPTY_RECEIPT, type Receipt } from '../core/cas/blob-store.ts';
+import type { Digest } from '../core/digest.ts';
+import { type GitSha, type PushId, parsePushId } from '../core/keys.ts';
+import type {
+  BranchEvent,
+  BundleDescriptor,
+  Entry,
+  MoveOutcome,
+  PushReceipt,
+  RawPath,
+  RefMove,
+  TreeTotals,
+} from '../core/meta/model.ts';
+import {
+  estimateReceipt,
+  missingOids,
+  recordBundle,
+  storedOid,
+  storeExtraOids,
+} from '../core/meta/record.ts';
+import { refTarget } from '../core/meta/ref-names.ts';
+import type { Repository } from '../core/meta/repository.ts';
+import { randomHex, secureRandom } from '../core/random.ts';
+import { type BlobPlaces, findSources, uploadSources, type WantedBlob } from './blob-sources.ts';
+import { isAncestor, readCommit } from './commit.ts';
+import { openLfsStore } from './lfs-store.ts';
+import { type BlobCache, pointersIntroduced, pointersOfCommit } from './pointers.ts';
+import type { GitRepository } from './repository.ts';
+
+/** Version of what decides which files a bundle lists. */
+export const RECORDER_VERSION = 1;
+
+/** All a bundle needs, read from git alone: no store was asked yet. */
+export interface CommitFiles {
+  readonly commit: GitSha;
+  readonly commitObject: Buffer;
+  readonly entries: readonly Entry[];
+  readonly lfsCount: number;
+  readonly config: Digest | null;
+  readonly pointerExtensions: ReadonlySet<string>;
+  readonly gitBlobs: ReadonlyMap<Digest, string>;
+}
+
+export async function filesOf(
+  repo: GitRepository,
+  commit: GitSha,
+  cache: BlobCache = new Map(),
+): Promise<CommitFiles> {
+  const content = await pointersOfCommit(repo, commit, cache);
+  const entries: Entry[] = [];
+  let lfsCount = 0;
+  for await (const entry of content.entries) {
+    entries.push(entry);
+    if (entry.kind === 'lfs') lfsCount += 1;
+  }
+  return {
+    commit,
+    commitObject: await readCommit(repo.git, commit),
+    entries,
+    lfsCount,
+    config: content.rules.config,
+    pointerExtensions: content.pointerExtensions,
+    gitBlobs: content.gitBlobs,
+  };
+}
+
+export interface CommitBundle {
+  readonly bundle: Digest;
+  readonly descriptor: BundleDescriptor;
+  readonly totals: TreeTotals;
+  /** Cost of its pages. */
+  readonly receipt: Receipt;
+}
+
+/** Stores the bundle of a commit. No log names it yet. */
+export async function storeBundle(
+  repository: Repository,
+  files: CommitFiles,
+): Promise<CommitBundle> {
+  return recordBundle(repository, {
+    commit: files.commit,
+    commitObject: files.commitObject,
+    entries: files.entries,
+    rules: { recorder: RECORDER_VERSION, config: files.config },
+    pointerExtensions: files.pointerExtensions,
+  });
+}
+
+/** Files of a commit that the store lacks, by their oid. `base`: a bundle known to be complete. */
+export async function wantedOf(
+  repository: Repository,
+  files: CommitFiles,
+  stored: { readonly bundle: CommitBundle; readonly base: Digest | null },
+): Promise<readonly WantedBlob[]> {
+  const base = stored.base === null ? null : (await repository.history.getBundle(stored.base)).tree;
+  const missing = new Set(await missingOids(repository, stored.bundle.descriptor.tree, base));
+  const wanted: WantedBlob[] = [];
+  for (const entry of files.entries) {
+    const oid = storedOid(entry);
+    if (oid === null || !missing.delete(oid)) continue;
+    wanted.push({ oid, sizeBytes: entry.sizeBytes, path: entry.path, basis: [] });
+  }
+  return wanted;
+}
+
+/** The newest event of the log a remote's ref belongs to; null where it has none, or is a label's. */
+export async function headOf(
+  repository: Repository,
+  ref: string,
+  remote: string,
+): Promise<BranchEvent | null> {
+  const info = await repository.history.info();
+  const target = refTarget(ref, remote, info.remote ?? remote);
+  if (target.kind === 'label') return null;
+  for await (const { event } of repository.history.branchLog(target.name)) return event;
+  return null;
+}
+
+/** A bundle that lists nothing missing, to compare with: the branch's own head. */
+export const completeBase = (head: BranchEvent | null): Digest | null =>
+  head !== null && head.missing.length === 0 ? head.bundle : null;
+
+/** Oids of the range that the tip does not list any more, with their sizes and a path for messages. */
+export async function passingOids(
+  repo: GitRepository,
+  files: CommitFiles,
+  options: { readonly exclude: readonly string[]; readonly cache?: BlobCache },
+): Promise<readonly WantedBlob[]> {
+  const tip = new Set(files.entries.map(({ oid }) => oid));
+  const range = { include: [files.commit], exclude: options.exclude };
+  const introduced = await pointersIntroduced(repo.git, range, options.cache);
+  return introduced.filter(({ oid }) => !tip.has(oid)).map((each) => ({ ...each, basis: [] }));
+}
+
+export interface RecordRefRequest {
+  readonly repository: Repository;
+  readonly repo: GitRepository;
+  /** Normalised URL of the git remote. */
+  readonly remote: string;
+  /** Full name on the remote: `refs/heads/main`, `refs/tags/v1`. */
+  readonly ref: string;
+  readonly commit: GitSha;
+  readonly pushedBy: string;
+  /** Where the ref stood, if that was seen; else the log's own head is taken. */
+  readonly gitOld?: GitSha | null;
+  /** Whether files that are on this machine and not in the store are sent. */
+  readonly upload: 'missing' | 'nothing';
+  readonly signal?: AbortSignal;
+  readonly cache?: BlobCache;
+}
+
+export interface RecordedRef {
+  readonly bundle: Digest;
+  readonly commit: GitSha;
+  readonly ref: string;
+  readonly totals: TreeTotals;
+  readonly outcome: MoveOutcome;
+  readonly receipt: PushReceipt;
+  /** Files that were sent now. */
+  readonly uploadedCount: number;
+  /** Files the bundle lists that the store does not hold, and this machine neither. */
+  readonly missing: readonly { readonly oid: Digest; readonly path: RawPath }[];
+}
+
+/** Records that `ref` of `remote` stands at `commit`: bundle, commit and branch event or label. Idempotent. */
+export async function recordRef(request: RecordRefRequest): Promise<RecordedRef> {
+  const { repository, repo, remote, ref, commit } = request;
+  const cache = request.cache ?? new Map();
+  const files = await filesOf(repo, commit, cache);
+  const bundle = await storeBundle(repository, files);
+  const head = await headOf(repository, ref, remote);
+  const gitOld = request.gitOld ?? head?.gitNew ?? null;
+  const exclude = [gitOld, head?.gitNew].filter((sha) => typeof sha === 'string');
+  const passing = await passingOids(repo, files, { exclude, cache });
+  const wanted = await wantedOf(repository, files, { bundle, base: completeBase(head) });
+  const held = await repository.blobs.has(passing.map(({ oid }) => oid));
+  const lacking = [...wanted, ...passing.filter(({ oid }) => !held.has(oid))];
+  const sent = await sendLacking(request, files, lacking);
+  const missing = wanted.filter(({ oid }) => !sent.receipts.has(oid));
+  const move: RefMove = {
+    pushId: newPushId(),
+    remote,
+    ref,
+    gitOld: head === null ? null : gitOld,
+    gitNew: commit,
+    bundle: bundle.bundle,
+    totals: bundle.totals,
+    extraOids: await storeExtraOids(
+      repository.pages,
+      new Map(
+        passing
+          .filter(({ oid }) => held.has(oid) || sent.receipts.has(oid))
+          .map(({ oid, sizeBytes }) => [oid, sizeBytes]),
+      ),
+    ),
+    missing: missing.map(({ oid }) => oid),
+    forced: gitOld !== null && (await isAncestor(repo.git, gitOld, commit)) === false,
+    pushedBy: request.pushedBy,
+    receipt: await receiptOf(repository, { bundle: bundle.bundle, head, sent: sent.total }),
+  };
+  const outcome = await repository.history.recordMove(move);
+  return {
+    bundle: bundle.bundle,
+    commit,
+    ref,
+    totals: bundle.totals,
+    outcome,
+    receipt: move.receipt,
+    uploadedCount: sent.receipts.size,
+    missing: missing.map(({ oid, path }) => ({ oid, path })),
+  };
+}
+
+export const newPushId = (): PushId => parsePushId(randomHex(secureRandom, 16));
+
+interface Sent {
+  readonly receipts: ReadonlyMap<Digest, Receipt>;
+  readonly total: Receipt;
+}
+
+async function sendLacking(
+  request: RecordRefRequest,
+  files: CommitFiles,
+  lacking: readonly WantedBlob[],
+): Promise<Sent> {
+  if (request.upload === 'nothing' || lacking.length === 0) {
+    return { receipts: new Map(), total: EMPTY_RECEIPT };
+  }
+  const { git } = request.repo;
+  const lfs = await openLfsStore(request.repo);
+  const places: BlobPlaces = { git, lfs, gitBlobs: files.gitBlobs };
+  const { sources } = await findSources(places, lacking);
+  const options = request.signal === undefined ? {} : { signal: request.signal };
+  const { receipts } = await uploadSources(request.repository.blobs, sources, options);
+  return { receipts, total: [...receipts.values()].reduce(addReceipts, EMPTY_RECEIPT) };
+}
+
+/** Measured where something was sent here; else worked out from what the store knows. */
+async function receiptOf(
+  repository: Repository,
+  facts: { readonly bundle: Digest; readonly head: BranchEvent | null; readonly sent: Receipt },
+): Promise<PushReceipt> {
+  const estimate = await estimateReceipt(repository, facts.bundle, facts.head?.bundle ?? null);
+  if (facts.sent.fileCount === 0) return estimate;
+  const { newBytes, storedBytes, packCount, requestCount } = facts.sent;
+  return { ...estimate, newBytes, storedBytes, packCount, requestCount };
+}
