@@ -56,6 +56,7 @@ const RESERVED_SECOND = new Set([
   'info',
   'objects',
   'locks',
+  'verify',
 ]);
 
 /** Parses a key: segments of the characters that escaping leaves, joined by slashes; no segment starts with a dot. Throws INVALID. */

@@ -1,0 +1,102 @@
+/** `/<repo>`: what a stranger wants to know first: what is in it, how to get it, what happened last. */
+import type { RepoName } from '../../core/keys.ts';
+import type { LabelEvent, RepoInfo } from '../../core/meta/model.ts';
+import { type Html, html } from './html.ts';
+import { inRepo, layout } from './layout.ts';
+import { ago, bytes, counted } from './units.ts';
+import {
+  bundleLink,
+  bundleTable,
+  command,
+  commitLink,
+  type PushedBundle,
+  person,
+} from './views.ts';
+
+export interface OverviewView {
+  readonly repo: RepoName;
+  readonly info: RepoInfo;
+  readonly url: string;
+  /** The branch shown first, or null without any. */
+  readonly main: string | null;
+  /** The newest push of every branch that is not deleted. */
+  readonly branches: readonly PushedBundle[];
+  readonly labels: readonly LabelEvent[];
+  /** The newest pushes of the main branch. */
+  readonly newest: readonly PushedBundle[];
+  readonly readme: { readonly name: string; readonly text: string } | null;
+  readonly now: Date;
+}
+
+export function overviewPage(view: OverviewView): string {
+  const { repo, main, newest, now } = view;
+  const head = newest[0]?.event;
+  const body = html`<h1>${repo}</h1>
+<p class="dim">${head === undefined ? 'Nothing was pushed yet.' : html`${counted(head.totals.fileCount, 'file')}, ${bytes(head.totals.sizeBytes)} on <b>${main}</b> · pushed ${ago(head.pushedAt, now)} by ${person(head.pushedBy)}`}</p>
+${cloneBox(view)}
+${
+  main === null
+    ? null
+    : html`<h2>Newest bundles <span class="dim">of ${main}</span></h2><div class="box">${bundleTable(repo, newest, now)}
+<div class="more"><a href="${inRepo(repo, 'commits', main)}">All bundles of ${main}</a></div></div>`
+}
+<div class="cols"><section>${branchList(view)}</section><section>${labelList(view)}</section></div>
+${readmeBox(view.readme)}`;
+  return layout({
+    title: `${repo} · datamon`,
+    repo,
+    ...(main === null ? {} : { ref: main }),
+    tab: 'overview',
+    body,
+    command: `datamon log --repo ${view.url}`,
+  });
+}
+
+function cloneBox({ info, url }: OverviewView): Html {
+  const remote = cloneable(info.remote);
+  const clone =
+    remote === null
+      ? `git config -f .lfsconfig lfs.url ${url}`
+      : `git -c lfs.url=${url} clone ${remote}`;
+  return html`<h2>${remote === null ? 'Push to it' : 'Clone'}</h2>${command(clone)}
+<p class="dim">${remote === null ? 'In a clone that tracks files with Git LFS; the next git push stores them here.' : 'Works with plain Git LFS too, datamon or not.'}</p>`;
+}
+
+/** Shown as a command only where it is an address and no option; what a client said is never trusted to be harmless. */
+function cloneable(remote: string | null): string | null {
+  return remote !== null && /^(?:https?|ssh|git|file):\/\/[\w.~:/@%+-]+$/.test(remote)
+    ? remote
+    : null;
+}
+
+function branchList({ repo, branches, now }: OverviewView): Html {
+  const rows = branches.map(
+    ({
+      event,
+      commit,
+    }) => html`<tr><td class="name"><a class="tag" href="${inRepo(repo, 'tree', event.branch)}">${event.branch}</a></td>
+<td class="subject">${event.gitNew === null ? '' : commitLink(repo, event.gitNew)} ${commit?.subject ?? ''}</td>
+<td class="nowrap dim">${ago(event.pushedAt, now)}</td></tr>`,
+  );
+  return html`<h2>Branches <span class="dim">${branches.length}</span></h2>
+<div class="box">${rows.length === 0 ? html`<div class="blank">No branches yet.</div>` : html`<div class="scroll"><table><tbody>${rows}</tbody></table></div>`}</div>`;
+}
+
+function labelList({ repo, labels, now }: OverviewView): Html {
+  const rows = labels.map(
+    ({
+      label,
+      bundle,
+      by,
+      at,
+    }) => html`<tr><td class="name"><a class="tag" href="${inRepo(repo, 'tree', label)}">${label}</a></td>
+<td>${bundle === null ? '' : bundleLink(repo, bundle)}</td><td>${person(by)}</td><td class="nowrap dim">${ago(at, now)}</td></tr>`,
+  );
+  return html`<h2>Labels <span class="dim">${labels.length}</span></h2>
+<div class="box">${rows.length === 0 ? html`<div class="blank">No labels yet.</div>` : html`<div class="scroll"><table><tbody>${rows}</tbody></table></div>`}</div>`;
+}
+
+function readmeBox(readme: OverviewView['readme']): Html | null {
+  if (readme === null) return null;
+  return html`<h2>${readme.name}</h2><div class="box"><pre class="text">${readme.text}</pre></div>`;
+}

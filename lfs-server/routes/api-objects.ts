@@ -1,0 +1,209 @@
+/** The datamon transfer: which objects and chunks a repo has, packs in, blobs recorded by recipe, bytes and recipes out. */
+
+import { mintTicket, verifyTicket } from '../../client/tokens.ts';
+import { parseDigest } from '../../core/digest.ts';
+import { DatamonError } from '../../core/errors.ts';
+import { parseContainerId } from '../../core/keys.ts';
+import {
+  type ChunksHasRequest,
+  parseChunksHasRequest,
+  parseHasRequest,
+  parseRecordRequest,
+  type RecordAnswer,
+} from '../../core/meta/api-wire.ts';
+import { digest, listOf, record } from '../../core/shape.ts';
+import { BATCH_READ, BATCH_READ_OR_WRITE, BATCH_WRITE, noSuchRepo } from '../access.ts';
+import { announcedSize, readExactly, readJson, refuseEncoding } from '../body.ts';
+import { sendJson } from '../reply.ts';
+import type { ServedRepo } from '../repos.ts';
+import { type Call, param, type Route } from '../route.ts';
+import {
+  BATCH_BODY_MAX_BYTES,
+  PACK_BODY_MAX_BYTES,
+  RECORD_BODY_MAX_BYTES,
+  TICKET_TTL_SECONDS,
+} from '../settings.ts';
+import { getObject } from './objects.ts';
+
+const JSON_BODY = 'application/json';
+const OCTETS = 'application/octet-stream';
+const PAGES_COUNT_MAX = 10_000;
+
+const api = { area: 'api', answer: JSON_BODY } as const;
+
+export const API_OBJECT_ROUTES: readonly Route[] = [
+  {
+    ...api,
+    method: 'post',
+    path: '/objects/has',
+    access: BATCH_READ_OR_WRITE,
+    body: JSON_BODY,
+    summary: 'Sizes of those objects that the repo holds',
+    run: hasObjects,
+  },
+  {
+    ...api,
+    method: 'get',
+    path: '/objects/:oid',
+    access: BATCH_READ,
+    answer: OCTETS,
+    summary: 'An object, or a range of it',
+    run: getObject,
+  },
+  {
+    ...api,
+    method: 'get',
+    path: '/objects/:oid/recipe',
+    access: BATCH_READ,
+    summary: 'The chunks of an object, in order',
+    run: getRecipe,
+  },
+  {
+    ...api,
+    method: 'post',
+    path: '/chunks/has',
+    access: BATCH_WRITE,
+    body: JSON_BODY,
+    summary: 'Which chunks need not be sent',
+    run: hasChunks,
+  },
+  {
+    ...api,
+    method: 'put',
+    path: '/packs/:pack',
+    access: BATCH_WRITE,
+    body: OCTETS,
+    summary: 'Store a pack',
+    run: putPack,
+  },
+  {
+    ...api,
+    method: 'post',
+    path: '/objects',
+    access: BATCH_WRITE,
+    body: JSON_BODY,
+    summary: 'Record blobs by recipe, and pages',
+    run: recordObjects,
+  },
+  {
+    ...api,
+    method: 'post',
+    path: '/pages/has',
+    access: BATCH_READ_OR_WRITE,
+    body: JSON_BODY,
+    summary: 'Which tree pages the repo holds',
+    run: hasPages,
+  },
+  {
+    ...api,
+    method: 'get',
+    path: '/pages/:digest',
+    access: BATCH_READ,
+    answer: OCTETS,
+    summary: 'A tree page',
+    run: getPage,
+  },
+];
+
+async function readBody(call: Call, limitBytes = BATCH_BODY_MAX_BYTES): Promise<unknown> {
+  return await readJson(call.request, { limitBytes, limits: call.deps.settings.limits });
+}
+
+/** The repo, which must exist. */
+async function served(call: Call): Promise<ServedRepo> {
+  const found = await call.deps.repos.find(call.repo);
+  if (found === null) throw noSuchRepo(call.repo);
+  return found;
+}
+
+/** The repo, made if this is the first that is written to it. */
+async function begun(call: Call): Promise<ServedRepo> {
+  return await call.deps.repos.ensure(call.repo, { createdBy: call.caller.subject, remote: null });
+}
+
+async function hasObjects(call: Call): Promise<void> {
+  const { oids } = parseHasRequest(await readBody(call), 'body');
+  const found = await call.deps.repos.find(call.repo);
+  const held = (await found?.repository.blobs.has(oids)) ?? new Map();
+  sendJson(call, { objects: [...held].map(([oid, size]) => ({ oid, size })) });
+}
+
+async function getRecipe(call: Call): Promise<void> {
+  const { ingest } = await served(call);
+  const recipe = await ingest.recipeOf(parseDigest(param(call, 'oid')));
+  const chunks = recipe.chunks.map(({ digest, sizeBytes }) => ({ digest, size: sizeBytes }));
+  sendJson(call, { oid: recipe.oid, size: recipe.sizeBytes, chunks });
+}
+
+async function hasChunks(call: Call): Promise<void> {
+  const request: ChunksHasRequest = parseChunksHasRequest(await readBody(call), 'body');
+  const found = await call.deps.repos.find(call.repo);
+  const known = (await found?.ingest.knownChunks(request.digests, request.basis)) ?? [];
+  sendJson(call, { have: known.flatMap((isKnown, index) => (isKnown ? [index] : [])) });
+}
+
+async function putPack(call: Call): Promise<void> {
+  const { request, deps, repo } = call;
+  const id = parseContainerId(param(call, 'pack'));
+  refuseEncoding(request);
+  const sizeBytes = announcedSize(request);
+  if (sizeBytes === null) throw new DatamonError('INVALID', 'a pack needs a Content-Length');
+  if (sizeBytes > PACK_BODY_MAX_BYTES) {
+    throw new DatamonError(
+      'TOO_LARGE',
+      `a pack of ${sizeBytes} bytes; at most ${PACK_BODY_MAX_BYTES} are taken`,
+    );
+  }
+  const { ingest } = await begun(call);
+  const { limits, signing } = deps.settings;
+  try {
+    await ingest.acceptPack(id, readExactly(request, { sizeBytes, limits }), sizeBytes);
+  } catch (error) {
+    deps.space.noticed(error);
+    throw error;
+  }
+  sendJson(call, { pack: mintTicket(signing, { repo, pack: id }, TICKET_TTL_SECONDS) });
+}
+
+async function recordObjects(call: Call): Promise<void> {
+  const request = parseRecordRequest(await readBody(call, RECORD_BODY_MAX_BYTES), 'body');
+  const { signing } = call.deps.settings;
+  const packs = request.packs.map((ticket) =>
+    parseContainerId(verifyTicket(ticket, signing, call.repo)),
+  );
+  const blobs = request.blobs.map(({ oid, size, chunks }) => ({ oid, sizeBytes: size, chunks }));
+  const { ingest } = await begun(call);
+  try {
+    const outcome = await ingest.recordByRecipe({ packs, blobs, pages: request.pages });
+    const failed = outcome.failed.map(({ oid, error }) => ({
+      oid,
+      code: error.code,
+      message: error.message,
+    }));
+    const answer: RecordAnswer = { recorded: outcome.recorded, missing: outcome.missing, failed };
+    sendJson(call, answer);
+  } catch (error) {
+    call.deps.space.noticed(error);
+    throw error;
+  }
+}
+
+const parsePagesHas = record({ digests: listOf(digest, PAGES_COUNT_MAX) });
+
+async function hasPages(call: Call): Promise<void> {
+  const { digests } = parsePagesHas(await readBody(call), 'body');
+  const found = await call.deps.repos.find(call.repo);
+  sendJson(call, { have: [...((await found?.repository.pages.hasPages(digests)) ?? [])] });
+}
+
+async function getPage(call: Call): Promise<void> {
+  const { repository } = await served(call);
+  const name = parseDigest(param(call, 'digest'));
+  const page = await repository.pages.getPage(name);
+  const { response } = call;
+  response.setHeader('Content-Type', OCTETS);
+  response.setHeader('Content-Length', String(page.length));
+  response.setHeader('ETag', `"${name}"`);
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  response.end(page);
+}

@@ -1,0 +1,110 @@
+/** Sends a blob or a range of it. Invariant: an answer that ends cleanly carried every byte it promised; anything else is a cut connection. */
+import type { Response } from 'express';
+import type { ByteRange } from '../core/backend/backend.ts';
+import type { ByteStream } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { DatamonError } from '../core/errors.ts';
+import { parseRange } from './range.ts';
+import type { Call } from './route.ts';
+
+/** How long a reader may take no bytes at all. */
+const READER_STALL_MAX_MS = 60_000;
+
+export interface SentBlob {
+  readonly oid: Digest;
+  readonly sizeBytes: number;
+  readonly open: (range?: ByteRange) => ByteStream;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export async function sendBlob(call: Call, blob: SentBlob): Promise<void> {
+  const { request, response } = call;
+  const { oid, sizeBytes } = blob;
+  const etag = `"${oid}"`;
+  response.setHeader('ETag', etag);
+  response.setHeader('Accept-Ranges', 'bytes');
+  response.setHeader('Content-Type', 'application/octet-stream');
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  response.setHeader('Cache-Control', 'private, no-cache');
+  for (const [name, value] of Object.entries(blob.headers ?? {})) response.setHeader(name, value);
+  if (matchesTag(request.headers['if-none-match'], etag)) {
+    response.status(304).end();
+    return;
+  }
+  const condition = request.headers['if-range'];
+  const asked = condition === undefined || condition === etag ? request.headers.range : undefined;
+  const range = parseRange(asked, sizeBytes);
+  if (range.kind === 'unsatisfiable') {
+    response.status(416);
+    response.setHeader('Content-Range', `bytes */${sizeBytes}`);
+    response.setHeader('Content-Length', '0');
+    response.end();
+    return;
+  }
+  const { start, end } = range.kind === 'part' ? range : { start: 0, end: sizeBytes };
+  const head = () => {
+    response.status(range.kind === 'part' ? 206 : 200);
+    response.setHeader('Content-Length', String(end - start));
+    if (range.kind === 'part') {
+      response.setHeader('Content-Range', `bytes ${start}-${end - 1}/${sizeBytes}`);
+    }
+  };
+  if (request.method === 'HEAD' || start === end) {
+    head();
+    response.end();
+    return;
+  }
+  await pump(blob.open(range.kind === 'part' ? { start, end } : undefined), response, {
+    head,
+    lengthBytes: end - start,
+  });
+}
+
+function matchesTag(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header
+    .split(',')
+    .some((tag) => tag.trim().replace(/^W\//, '') === etag || tag.trim() === '*');
+}
+
+/** The status is sent with the first bytes: what fails before them is still an honest error. */
+async function pump(
+  stream: ByteStream,
+  response: Response,
+  promise: { readonly head: () => void; readonly lengthBytes: number },
+): Promise<void> {
+  let sent = 0;
+  for await (const bytes of stream) {
+    if (sent === 0) promise.head();
+    sent += bytes.length;
+    if (sent > promise.lengthBytes)
+      throw new DatamonError('CORRUPT', 'the store gave more bytes than the object has');
+    if (response.destroyed) throw new DatamonError('CANCELLED', 'the client went away');
+    if (!response.write(bytes)) await drained(response);
+  }
+  if (sent !== promise.lengthBytes) {
+    throw new DatamonError('CORRUPT', `the store gave ${sent} of ${promise.lengthBytes} bytes`);
+  }
+  response.end();
+}
+
+function drained(response: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: DatamonError): void => {
+      clearTimeout(timer);
+      response.off('drain', onDrain);
+      response.off('close', onClose);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const onDrain = () => settle();
+    const onClose = () => settle(new DatamonError('CANCELLED', 'the client went away'));
+    const timer = setTimeout(
+      () => settle(new DatamonError('CANCELLED', 'the client reads too slowly')),
+      READER_STALL_MAX_MS,
+    );
+    response.once('drain', onDrain);
+    response.once('close', onClose);
+    if (response.destroyed) onClose();
+  });
+}

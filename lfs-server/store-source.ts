@@ -1,0 +1,38 @@
+/** Repos of a backend, as `Repos` wants them. The store itself is made when the server starts, a repo when it is first written to. */
+import { join } from 'node:path';
+import type { Backend } from '../core/backend/backend.ts';
+import { escapeName, formatLog, parsePoolName } from '../core/keys.ts';
+import { openRepository } from '../core/open-repository.ts';
+import { type Random, secureRandom } from '../core/random.ts';
+import { createRepo, listRepos, openPool, openStore } from '../core/store.ts';
+import type { RepoSource } from './repos.ts';
+
+export interface StoreSourceOptions {
+  readonly backend: Backend;
+  /** For temp files of all repos. */
+  readonly spoolDir: string;
+  readonly random?: Random;
+}
+
+/** Checks the store's format, and makes the store where the place is empty. */
+export async function openStoreSource(options: StoreSourceOptions): Promise<RepoSource> {
+  const { backend, spoolDir, random = secureRandom } = options;
+  const store = await openStore(backend, { create: 'if-absent', random });
+  return {
+    open: async (name) => {
+      const folder = join(spoolDir, escapeName(name));
+      const repository = await openRepository(backend, name, { random, spoolDir: folder });
+      const { ingest, pool } = repository;
+      return { repository, ingest, pool, info: await repository.history.info() };
+    },
+    create: async (name, by) => {
+      const info = await createRepo(store, name, by);
+      await openPool(store, parsePoolName(info.pool), { create: 'if-absent' });
+    },
+    list: () => listRepos(store),
+    probe: async () => {
+      // One list call of one key: the first of what every store has.
+      for await (const _object of backend.list(formatLog)) return;
+    },
+  };
+}
