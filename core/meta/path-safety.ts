@@ -10,6 +10,8 @@ const COMPONENT_SIZE_MAX_BYTES = 255;
 const HFS_IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 /** `git~1` is the short name of `.git` on NTFS. */
 const DOT_GIT = /^(?:\.git|git~1)$/i;
+/** Nearly no part begins like this, and the rest need no closer look; the two high bytes begin the ignored code points. */
+const COULD_BE_DOT_GIT = /^[.gG\xe2\xef]/;
 const WINDOWS_RESERVED =
   /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9\xb9\xb2\xb3]|lpt[0-9\xb9\xb2\xb3])(?:[ ]*[.:].*)?[ ]*$/i;
 
@@ -57,6 +59,7 @@ function componentProblem(component: string): string | null {
 
 /** True for `.git` in any dress: case, NTFS short name, final dots and spaces, streams, code points that HFS+ ignores. */
 function isDotGit(component: string): boolean {
+  if (!COULD_BE_DOT_GIT.test(component)) return false;
   const text = rawPathToText(component as RawPath) ?? component;
   if (DOT_GIT.test(text.replace(HFS_IGNORED, ''))) return true;
   const [beforeBackslash = ''] = component.split('\\');
