@@ -31,6 +31,9 @@ interface Piece {
   readonly takeBytes: number;
 }
 
+/** A record whose runs name their containers. */
+type PlacedRecord = Omit<FoundRecord, 'segment'>;
+
 const FRAME_KINDS: Readonly<Record<RecordKind, FrameKind>> = { blob: 'chunk', page: 'page' };
 
 export class BlobReader {
@@ -57,7 +60,7 @@ export class BlobReader {
   }
 
   /** Bytes `start` to `end` of a record, each frame verified. */
-  async *readRecord(record: FoundRecord, start: number, end: number): ByteStream {
+  async *readRecord(record: PlacedRecord, start: number, end: number): ByteStream {
     const kind = FRAME_KINDS[record.kind];
     const pieces = await this.#piecesOf(record, start, end);
     for (let first = 0; first < pieces.length; ) {
@@ -98,7 +101,7 @@ export class BlobReader {
   }
 
   /** What to read of each run. Runs that are wanted whole need no table. */
-  async #piecesOf(record: FoundRecord, start: number, end: number): Promise<Piece[]> {
+  async #piecesOf(record: PlacedRecord, start: number, end: number): Promise<Piece[]> {
     const pieces: Piece[] = [];
     let runStart = 0;
     for (const run of record.runs) {

@@ -15,13 +15,11 @@ import { type BlobSource, EMPTY_RECEIPT, type PutOptions, type Receipt } from '.
 import type { Chunker } from './chunker.ts';
 import type { Committer } from './committer.ts';
 import type { Condemned } from './condemned.ts';
-import { encodeFrame } from './frame.ts';
 import { framedSize, RunBuilder } from './frame-handle.ts';
 import { FrameSink } from './frame-sink.ts';
-import type { RecipeChunk } from './ingest.ts';
 import type { KnownChunks } from './known-chunks.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
-import { encodeRecipePart, RECIPE_PART_CHUNK_COUNT_MAX } from './recipe.ts';
+import { RecipeWriter } from './recipe-writer.ts';
 import type { FoundRecord, SegmentIndex } from './segment-index.ts';
 import { type RecordDraft, waitingBytes } from './segment-publisher.ts';
 
@@ -182,38 +180,3 @@ export const reused = (source: BlobSource): Receipt => ({
   fileCount: 1,
   logicalBytes: source.sizeBytes,
 });
-
-/** Writes a blob's recipe, part by part, so that a file of any length takes little memory. A file of one chunk needs none. */
-class RecipeWriter {
-  readonly #source: BlobSource;
-  readonly #sink: FrameSink;
-  #chunks: RecipeChunk[] = [];
-  #firstChunk = 0;
-  frameBytes = 0;
-
-  constructor(source: BlobSource, sink: FrameSink) {
-    this.#source = source;
-    this.#sink = sink;
-  }
-
-  async add({ digest, sizeBytes }: ReadChunk): Promise<void> {
-    this.#chunks.push({ digest, sizeBytes });
-    if (this.#chunks.length === RECIPE_PART_CHUNK_COUNT_MAX) await this.#write();
-  }
-
-  async finish(): Promise<void> {
-    if (this.#firstChunk + this.#chunks.length > 1 && this.#chunks.length > 0) await this.#write();
-  }
-
-  async #write(): Promise<void> {
-    const { oid, sizeBytes } = this.#source;
-    const chunks = this.#chunks;
-    const part = encodeRecipePart({ oid, sizeBytes, firstChunk: this.#firstChunk, chunks });
-    this.#firstChunk += chunks.length;
-    this.#chunks = [];
-    if (this.#sink.find('recipe', part.digest) !== undefined) return;
-    const frame = await encodeFrame(part);
-    this.frameBytes += framedSize(frame);
-    await this.#sink.add(frame);
-  }
-}

@@ -76,6 +76,12 @@ export async function readTables(
   return openTables(trailer, tables, sizeBytes, key);
 }
 
+/** The trailer of a container of `sizeBytes`. */
+export async function readTail(backend: Backend, key: Key, sizeBytes: number): Promise<Trailer> {
+  const start = Math.max(0, sizeBytes - CONTAINER_TRAILER_SIZE_BYTES);
+  return parseTrailer(await readRange(backend, key, start, sizeBytes), key);
+}
+
 /** Tables whose bytes are at hand. CORRUPT unless they have the digest that the trailer names. */
 export function openTables(
   trailer: Trailer,
@@ -145,15 +151,18 @@ export async function takeFrame(
   id: ContainerId,
   offset: number,
   what: string,
+  onBytes?: (bytes: Uint8Array) => void,
 ): Promise<Frame | null> {
   const at = offset + queue.takenBytes;
   const head = await queue.take(FRAME_HEADER_SIZE_BYTES);
   if (head.length === 0) return null;
+  onBytes?.(head);
   const header = parseFrameHeader(head, id, what);
   const stored = await queue.take(header.storedLength);
   if (stored.length < header.storedLength) {
     throw new DatamonError('CORRUPT', `${what} ends within the frame ${header.digest}`);
   }
+  onBytes?.(stored);
   return { ...header, offset: at, payload: decodeFrame(header, stored, what) };
 }
 

@@ -11,6 +11,7 @@ import { createChunker } from './chunker.ts';
 import { Committer } from './committer.ts';
 import { Condemned } from './condemned.ts';
 import { createContainers } from './containers.ts';
+import { DirectIngest } from './direct-ingest.ts';
 import { DirectPageStore } from './direct-page-store.ts';
 import type { Ingest } from './ingest.ts';
 import { KnownChunks } from './known-chunks.ts';
@@ -71,12 +72,9 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
     },
   };
   const pages = new DirectPageStore({ reader, writer, index, condemned, committer });
-  return {
-    blobs,
-    pages,
-    ingest: undefined as unknown as Ingest,
-    close: () => committer.settled(),
-  };
+  const { childrenOf } = options;
+  const ingest = new DirectIngest({ ...base, known, reader, writer, committer, pages, childrenOf });
+  return { blobs, pages, ingest, close: () => committer.settled() };
 }
 
 function startTimer(delayMs: number, run: () => void): void {
