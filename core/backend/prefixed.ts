@@ -1,9 +1,16 @@
 /** A store below a prefix of another: keys go in and come out without it. */
+import { DatamonError } from '../errors.ts';
 import { type Key, parseKey } from '../keys.ts';
 import type { Backend } from './backend.ts';
 
 /** `prefix` is key segments ending in a slash: `teams/vision/`. */
 export function createPrefixedBackend(backend: Backend, prefix: string): Backend {
+  if (!prefix.endsWith('/')) {
+    throw new DatamonError(
+      'INVALID',
+      `the prefix ${JSON.stringify(prefix)} does not end in a slash`,
+    );
+  }
   const root = `${parseKey(prefix.slice(0, -1))}/`;
   // The key is checked before it is joined, so that none leaves the prefix.
   const join = (key: Key): Key => parseKey(`${root}${parseKey(key)}`);
