@@ -3,8 +3,12 @@ import { DatamonError, hasCode } from '../core/errors.ts';
 import { API_VERSION, type DiscoveryAnswer, parseDiscovery } from '../core/meta/api-wire.ts';
 import { type Parse, record } from '../core/shape.ts';
 import type { ApiClient } from './api-client.ts';
+import { ForeignAnswer } from './http-errors.ts';
 import type { ServerRepoUrl } from './repo-url.ts';
 import { FIRST_CONTACT_POLICY } from './retry.ts';
+
+/** A machine that is not there must not keep a push waiting. */
+const FIRST_CONTACT_TIMEOUT_MS = 20_000;
 
 export interface Discovered {
   /** Where this repo's calls go: `<origin>/api/v1/repos/<repo>`. */
@@ -39,15 +43,26 @@ async function ask(
 ): Promise<{ readonly datamon: DiscoveryAnswer; readonly url: string }> {
   try {
     return await api.located(
-      { method: 'GET', url: repo.url, policy: FIRST_CONTACT_POLICY },
+      {
+        method: 'GET',
+        url: repo.url,
+        policy: FIRST_CONTACT_POLICY,
+        answerTimeoutMs: FIRST_CONTACT_TIMEOUT_MS,
+      },
       parseBody,
       ({ datamon }, url) => ({ datamon, url }),
     );
   } catch (error) {
-    // An answer that is not datamon's, or a page that is not there: some other server.
-    if (hasCode(error, 'UNSUPPORTED') || hasCode(error, 'TOO_LARGE')) throw notDatamon(repo, error);
+    if (isForeign(error)) throw notDatamon(repo, error);
     throw error;
   }
+}
+
+/** An answer that is not datamon's, or a page that is not there: some other server. */
+function isForeign(error: unknown): error is DatamonError {
+  if (hasCode(error, 'UNSUPPORTED')) return true;
+  const isAbsent = hasCode(error, 'NOT_FOUND') || hasCode(error, 'INVALID');
+  return isAbsent && error.cause instanceof ForeignAnswer;
 }
 
 /** The origin to talk to: the user's, or the same host over https where the server sent us there. */

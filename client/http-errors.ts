@@ -74,6 +74,16 @@ function codeOfStatus(status: number): ErrorCode {
   return STATUS_CODES[status] ?? (status >= 500 ? 'UNAVAILABLE' : 'INVALID');
 }
 
+/** The cause of errors that were not told in datamon's words: a proxy's, or some other server's. */
+export class ForeignAnswer extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`status ${status}`);
+    this.status = status;
+  }
+}
+
 /** The DatamonError an answer stands for: its own code where the body is datamon's, else by status. Reads the body. */
 export async function answerError(answer: HttpAnswer, what: string): Promise<DatamonError> {
   const { origin } = new URL(answer.url);
@@ -86,6 +96,7 @@ export async function answerError(answer: HttpAnswer, what: string): Promise<Dat
   } catch {
     const code = codeOfStatus(answer.status);
     return new DatamonError(code, `${origin} answered ${answer.status} to ${what}`, {
+      cause: new ForeignAnswer(answer.status),
       ...(code === 'UNAVAILABLE' && { hint: DOCTOR_HINT }),
     });
   }

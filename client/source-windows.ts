@@ -13,13 +13,17 @@ export async function* windows(
   limit: number,
   signal: AbortSignal,
 ): AsyncGenerator<readonly BlobSource[], void, undefined> {
-  const next = reader(sources);
-  for (;;) {
-    const group: BlobSource[] = [];
-    const isOver = await fill(group, limit, (idleMs) => next(idleMs, signal));
-    if (signal.aborted) return;
-    if (group.length > 0) yield group;
-    if (isOver) return;
+  const { next, leave } = reader(sources);
+  try {
+    for (;;) {
+      const group: BlobSource[] = [];
+      const isOver = await fill(group, limit, (idleMs) => next(idleMs, signal));
+      if (signal.aborted) return;
+      if (group.length > 0) yield group;
+      if (isOver) return;
+    }
+  } finally {
+    leave();
   }
 }
 
@@ -38,19 +42,31 @@ async function fill(
   return false;
 }
 
-/** Asks for the next source; where that takes longer than `idleMs`, the same question is still open at the next call. */
-function reader(sources: Sources): (idleMs: number | null, signal: AbortSignal) => Promise<Turn> {
+interface Reader {
+  /** Where the next source takes longer than `idleMs`, the same question is still open at the next call. */
+  next(idleMs: number | null, signal: AbortSignal): Promise<Turn>;
+  /** Lets the producer clean up; one that never comes back from its own waiting is not waited for. */
+  leave(): void;
+}
+
+function reader(sources: Sources): Reader {
   if (Symbol.iterator in sources) {
     const iterator = sources[Symbol.iterator]();
-    return async (_idleMs, signal) => (signal.aborted ? 'aborted' : iterator.next());
+    return {
+      next: async (_idleMs, signal) => (signal.aborted ? 'aborted' : iterator.next()),
+      leave: () => void iterator.return?.(),
+    };
   }
   const iterator = sources[Symbol.asyncIterator]();
   let open: Promise<IteratorResult<BlobSource>> | null = null;
-  return async (idleMs, signal) => {
-    open ??= iterator.next();
-    const turn = await unless(open, idleMs, signal);
-    if (typeof turn !== 'string') open = null;
-    return turn;
+  return {
+    next: async (idleMs, signal) => {
+      open ??= iterator.next();
+      const turn = await unless(open, idleMs, signal);
+      if (typeof turn !== 'string') open = null;
+      return turn;
+    },
+    leave: () => void iterator.return?.().catch(() => undefined),
   };
 }
 

@@ -130,6 +130,26 @@ describe('opening through a server', () => {
     });
   }
 
+  it('says that a server without such a page is not datamon', async () => {
+    const api = await startFakeApi();
+    api.bend = (_seen, response) => {
+      response.writeHead(404).end('<html>nothing here');
+      return true;
+    };
+    const error = await errorOf(openQuick(api.url));
+    expect(error.code).to.equal('UNSUPPORTED');
+    expect(error.message).to.include('is not a datamon server');
+  });
+
+  it('passes on that there is no such repo', async () => {
+    const api = await startFakeApi();
+    api.bend = (_seen, response) => {
+      sendJson(response, 404, { code: 'NOT_FOUND', message: 'there is no repo acme/weather here' });
+      return true;
+    };
+    expect(await codeOf(openQuick(api.url))).to.equal('NOT_FOUND');
+  });
+
   it('refuses a server of a newer version by name', async () => {
     const api = await startFakeApi();
     const { origin } = api;
