@@ -1,0 +1,79 @@
+/** What `install` changed on this machine and what stood there before, so that `uninstall` can put exactly that back. */
+import { chmod, mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hasCode } from '../core/errors.ts';
+import type { Io } from '../core/io.ts';
+import { parseJsonObject } from '../core/json.ts';
+import { listOf, nullable, type Parse, record, text } from '../core/shape.ts';
+import { stateFolder } from '../git/known-clones.ts';
+
+export interface ChangedKey {
+  readonly key: string;
+  readonly value: string;
+  /** Null where the key was not set. */
+  readonly before: string | null;
+}
+
+export interface InstallState {
+  readonly changed: readonly ChangedKey[];
+}
+
+const parseState: Parse<InstallState> = record<InstallState>({
+  changed: listOf(record<ChangedKey>({ key: text, value: text, before: nullable(text) })),
+});
+
+/** A machine without a home has no state, and nothing to remember it in. */
+const folderOf = (env: Io['env']): string => stateFolder(env) ?? '/nonexistent/datamon';
+const stateFile = (env: Io['env']): string => join(folderOf(env), 'install.json');
+const launcherFile = (env: Io['env']): string => join(folderOf(env), 'bin', 'datamon');
+
+export async function readInstallState(env: Io['env']): Promise<InstallState> {
+  try {
+    const file = stateFile(env);
+    return parseState(parseJsonObject(await readFile(file), file), file);
+  } catch (error) {
+    // Absent or unreadable, it only costs what stood there before.
+    if (hasCode(error, 'CORRUPT') || hasCode(error, 'INVALID')) return { changed: [] };
+    if (error instanceof Error && 'code' in error) return { changed: [] };
+    throw error;
+  }
+}
+
+/** Adds changes; what stood there before the first of them is kept. */
+export async function noteChanges(env: Io['env'], changes: readonly ChangedKey[]): Promise<void> {
+  if (changes.length === 0) return;
+  const earlier = await readInstallState(env);
+  const changed = new Map(earlier.changed.map((change) => [change.key, change]));
+  for (const change of changes) {
+    const before = changed.get(change.key)?.before ?? change.before;
+    changed.set(change.key, { ...change, before });
+  }
+  if (stateFolder(env) === null) return;
+  await mkdir(folderOf(env), { recursive: true });
+  const temp = `${stateFile(env)}.new`;
+  await writeFile(temp, `${JSON.stringify({ changed: [...changed.values()] }, null, 2)}\n`);
+  await rename(temp, stateFile(env));
+}
+
+/** One file that hooks can run where install.sh left no launcher: it starts this very program. */
+export async function writeLauncher(env: Io['env'], command: string): Promise<string> {
+  const file = launcherFile(env);
+  await mkdir(dirname(file), { recursive: true });
+  const temp = `${file}.new`;
+  await writeFile(
+    temp,
+    `#!/bin/sh\n# Written by datamon; datamon uninstall removes it.\nexec ${command} "$@"\n`,
+  );
+  await chmod(temp, 0o755);
+  await rename(temp, file);
+  return file;
+}
+
+/** Forgets everything; the folder goes where nothing else of ours is in it. */
+export async function forgetInstall(env: Io['env']): Promise<void> {
+  if (stateFolder(env) === null) return;
+  await rm(stateFile(env), { force: true });
+  await rm(launcherFile(env), { force: true });
+  await rmdir(dirname(launcherFile(env))).catch(() => {});
+  await rmdir(folderOf(env)).catch(() => {});
+}
