@@ -1,0 +1,141 @@
+/** A repo on a store in memory, joined of its real parts: created, found again, written, read, and refused where it must be. */
+import { expect } from 'chai';
+import { createMemoryBackend } from '../../core/backend/memory.ts';
+import { collect } from '../../core/bytes.ts';
+import { digestOf } from '../../core/digest.ts';
+import { parsePoolName, parseRepoName } from '../../core/keys.ts';
+import { createSyntheticCommit } from '../../core/meta/commit-object.ts';
+import { diffTrees } from '../../core/meta/diff.ts';
+import type { Entry } from '../../core/meta/model.ts';
+import { missingOids, recordBundle } from '../../core/meta/record.ts';
+import { resolveRef } from '../../core/meta/resolve.ts';
+import { entries, listFolder } from '../../core/meta/tree-reader.ts';
+import { type DirectRepository, openRepository } from '../../core/open-repository.ts';
+import { codeOf, errorOf } from '../support/code-of.ts';
+import { entryOf, FREE_RECEIPT, listAll, pushIdOf, REMOTE } from '../support/meta-world.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+
+const NAME = parseRepoName('acme/weather');
+const create = { by: 'ada', remote: REMOTE };
+
+async function record(repository: DirectRepository, list: readonly Entry[]) {
+  const synthetic = createSyntheticCommit({
+    message: `version with ${list.length} files`,
+    author: { name: 'Ada', mail: 'ada@example.org' },
+    at: new Date(0),
+    parents: [],
+    treeLabel: digestOf(JSON.stringify(list)),
+  });
+  return await recordBundle(repository, {
+    ...synthetic,
+    entries: list,
+    rules: { recorder: 1, config: null },
+    pointerExtensions: [],
+  });
+}
+
+async function push(repository: DirectRepository, list: readonly Entry[], ref = 'refs/heads/main') {
+  const { bundle, descriptor, totals } = await record(repository, list);
+  const [head] = await listAll(repository.history.branchLog('main'));
+  await repository.history.recordMove({
+    pushId: pushIdOf(bundle),
+    remote: REMOTE,
+    ref,
+    gitOld: head?.event.gitNew ?? null,
+    gitNew: descriptor.commit,
+    bundle,
+    totals,
+    extraOids: null,
+    missing: [],
+    forced: false,
+    pushedBy: 'Ada <ada@example.org>',
+    receipt: FREE_RECEIPT,
+  });
+  return { bundle, tree: descriptor.tree };
+}
+
+describe('core/open-repository', () => {
+  it('knows no store and no repo that were not made, and says so', async () => {
+    const backend = createMemoryBackend();
+    expect(await codeOf(openRepository(backend, NAME))).to.equal('NOT_FOUND');
+    const other = await openRepository(backend, parseRepoName('acme/other'), { create });
+    await other.close();
+    const { code, message, hint } = await errorOf(openRepository(backend, NAME));
+    expect(code).to.equal('NOT_FOUND');
+    expect(message).to.include('acme/weather');
+    expect(hint).to.be.a('string');
+  });
+
+  it('makes a repo once, and finds it as it was made', async () => {
+    const backend = createMemoryBackend();
+    const options = { create, pool: parsePoolName('shared'), webUrl: 'http://x/acme/weather' };
+    const first = await openRepository(backend, NAME, options);
+    const second = await openRepository(backend, NAME, { create: { by: 'bob', remote: null } });
+    expect(first.webUrl).to.equal('http://x/acme/weather');
+    expect(second.webUrl).to.equal(null);
+    expect(await second.history.info()).to.deep.equal(await first.history.info());
+    expect(await second.history.info()).to.include({
+      pool: 'shared',
+      createdBy: 'ada',
+      remote: REMOTE,
+    });
+    expect(second.pool).to.deep.equal(first.pool);
+    await Promise.all([first.close(), second.close()]);
+  });
+
+  it('keeps blobs, pages, bundles and logs for whoever opens it next', async () => {
+    const backend = createMemoryBackend();
+
+    const writer = await openRepository(backend, NAME, { create, spoolDir: await makeTempDir() });
+    const content = Buffer.from('hello, weather');
+    const source = {
+      oid: digestOf(content),
+      sizeBytes: content.length,
+      async *open() {
+        yield content;
+      },
+    };
+    await writer.blobs.put(source);
+    const list = Array.from({ length: 3000 }, (_, index) => entryOf(`d${index % 3}/f${index}`));
+    const a = await push(writer, list);
+    const b = await push(writer, [...list, entryOf('hello.txt', 'hello, weather')]);
+    await writer.close();
+
+    const reader = await openRepository(backend, NAME);
+    expect((await resolveRef(reader, 'main')).bundle).to.equal(b.bundle);
+    expect((await resolveRef(reader, 'main~1')).bundle).to.equal(a.bundle);
+    const changes = await listAll(diffTrees(reader.pages, a.tree, b.tree));
+    expect(changes.map(({ path, change }) => [path, change])).to.deep.equal([
+      ['hello.txt', 'added'],
+    ]);
+    expect(await listAll(entries(reader.pages, b.tree))).to.have.length(3001);
+    expect(
+      (await listFolder(reader.pages, b.tree, ''))?.folders.map(({ fileCount }) => fileCount),
+    ).to.deep.equal([1000, 1000, 1000]);
+    expect(await missingOids(reader, b.tree, a.tree)).to.deep.equal([]);
+    expect(await missingOids(reader, a.tree)).to.have.length(3000);
+    expect(await collect(reader.blobs.get(source.oid), 1000)).to.deep.equal(content);
+    await reader.close();
+  });
+
+  it('marks a push over the lock of somebody else', async () => {
+    const repository = await openRepository(createMemoryBackend(), NAME, { create });
+    await push(repository, [entryOf('a.csv', '1'), entryOf('b.csv', '1')]);
+    await repository.locks.lock({ path: 'a.csv', owner: 'bob', ref: null });
+    await repository.locks.lock({ path: 'b.csv', owner: 'Ada', ref: null });
+    await push(repository, [entryOf('a.csv', '2'), entryOf('b.csv', '2')]);
+    const [head, first] = await listAll(repository.history.branchLog('main'));
+    expect(head?.event.lockViolations).to.deep.equal(['a.csv (bob)']);
+    expect(first?.event.lockViolations).to.deep.equal([]);
+    await repository.close();
+  });
+
+  it('puts no bundle whose pages are not stored', async () => {
+    const backend = createMemoryBackend();
+    const repository = await openRepository(backend, NAME, { create });
+    const { descriptor } = await record(repository, [entryOf('a')]);
+    const forged = { ...descriptor, tree: digestOf('nowhere') };
+    expect(await codeOf(repository.history.putBundle(forged))).to.equal('INCOMPLETE');
+    await repository.close();
+  });
+});
