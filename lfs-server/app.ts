@@ -115,6 +115,7 @@ function runRoute(route: Route, deps: AppDeps) {
     let call = callOf({ request, response, deps, area: route.area });
     try {
       const repo = repoOf(route.area, call);
+      call = callOf({ request, response, deps, area: route.area, repo });
       if (route.access.kind !== 'open') {
         const caller = authenticate(request.headers.authorization, deps.settings);
         call = callOf({ request, response, deps, area: route.area, caller, repo });

@@ -4,16 +4,17 @@ import { DatamonError } from '../../core/errors.ts';
 import { parseGitSha } from '../../core/keys.ts';
 import type { RawPath } from '../../core/meta/model.ts';
 import { rawPathFromText } from '../../core/meta/raw-path.ts';
+import type { History, Repository } from '../../core/meta/repository.ts';
 import { entries } from '../../core/meta/tree-reader.ts';
 import { formatEntry, formatPath, parseBundleDescriptor } from '../../core/meta/wire.ts';
 import { digest, nullable, record } from '../../core/shape.ts';
-import { noSuchRepo, READ, WRITE } from '../access.ts';
+import { READ, WRITE } from '../access.ts';
 import { readJson } from '../body.ts';
 import { sendJson } from '../reply.ts';
-import type { ServedRepo } from '../repos.ts';
 import { type Call, param, query, queryCount, type Route } from '../route.ts';
 import { HISTORY_BODY_MAX_BYTES } from '../settings.ts';
 import { collectAsync, take } from './listing.ts';
+import { served } from './served.ts';
 
 const JSON_BODY = 'application/json';
 const FIND_COUNT_MAX = 100;
@@ -83,14 +84,12 @@ export const API_HISTORY_ROUTES: readonly Route[] = [
   },
 ];
 
-async function history(call: Call): Promise<ServedRepo['repository']['history']> {
+async function history(call: Call): Promise<History> {
   return (await repositoryOf(call)).history;
 }
 
-async function repositoryOf(call: Call): Promise<ServedRepo['repository']> {
-  const served = await call.deps.repos.find(call.repo);
-  if (served === null) throw noSuchRepo(call.repo);
-  return served.repository;
+async function repositoryOf(call: Call): Promise<Repository> {
+  return (await served(call)).repository;
 }
 
 const readBody = (call: Call): Promise<unknown> =>

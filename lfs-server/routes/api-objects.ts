@@ -12,7 +12,7 @@ import {
   type RecordAnswer,
 } from '../../core/meta/api-wire.ts';
 import { digest, listOf, record } from '../../core/shape.ts';
-import { BATCH_READ, BATCH_READ_OR_WRITE, BATCH_WRITE, noSuchRepo } from '../access.ts';
+import { BATCH_READ, BATCH_READ_OR_WRITE, BATCH_WRITE } from '../access.ts';
 import { announcedSize, readExactly, readJson, refuseEncoding } from '../body.ts';
 import { sendJson } from '../reply.ts';
 import type { ServedRepo } from '../repos.ts';
@@ -24,6 +24,7 @@ import {
   TICKET_TTL_SECONDS,
 } from '../settings.ts';
 import { getObject } from './objects.ts';
+import { served } from './served.ts';
 
 const JSON_BODY = 'application/json';
 const OCTETS = 'application/octet-stream';
@@ -107,13 +108,6 @@ export const API_OBJECT_ROUTES: readonly Route[] = [
 
 async function readBody(call: Call, limitBytes = BATCH_BODY_MAX_BYTES): Promise<unknown> {
   return await readJson(call.request, { limitBytes, limits: call.deps.settings.limits });
-}
-
-/** The repo, which must exist. */
-async function served(call: Call): Promise<ServedRepo> {
-  const found = await call.deps.repos.find(call.repo);
-  if (found === null) throw noSuchRepo(call.repo);
-  return found;
 }
 
 /** The repo, made if this is the first that is written to it. */

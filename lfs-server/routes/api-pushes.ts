@@ -1,14 +1,18 @@
 /** Pushes in the API: announced before git moves anything, recorded when a ref has moved, and what a batch asked for. */
 import { DatamonError } from '../../core/errors.ts';
 import { parsePushId } from '../../core/keys.ts';
+import type { RefMove } from '../../core/meta/model.ts';
+import type { History } from '../../core/meta/repository.ts';
 import { parseAnnouncement, parseRefMove } from '../../core/meta/wire.ts';
 import { oneOf, record } from '../../core/shape.ts';
-import { BATCH_READ_OR_WRITE, noSuchRepo, READ, WRITE } from '../access.ts';
+import { BATCH_READ_OR_WRITE, READ, WRITE } from '../access.ts';
 import { readJson } from '../body.ts';
+import { refuseLocked } from '../push-locks.ts';
 import { sendJson } from '../reply.ts';
 import { type Call, param, type Route } from '../route.ts';
 import { HISTORY_BODY_MAX_BYTES } from '../settings.ts';
 import { collectAsync } from './listing.ts';
+import { served } from './served.ts';
 
 const JSON_BODY = 'application/json';
 const api = { area: 'api', answer: JSON_BODY } as const;
@@ -62,17 +66,18 @@ export const API_PUSH_ROUTES: readonly Route[] = [
 const readBody = (call: Call): Promise<unknown> =>
   readJson(call.request, { limitBytes: HISTORY_BODY_MAX_BYTES, limits: call.deps.settings.limits });
 
-async function historyOf(call: Call) {
-  const served = await call.deps.repos.find(call.repo);
-  if (served === null) throw noSuchRepo(call.repo);
-  return served.repository.history;
+async function historyOf(call: Call): Promise<History> {
+  return (await served(call)).repository.history;
 }
 
 async function announce(call: Call): Promise<void> {
-  const announcement = parseAnnouncement(await readBody(call), 'announcement');
-  const { remote } = announcement;
-  const by = { createdBy: call.caller.subject, remote };
+  const parsed = parseAnnouncement(await readBody(call), 'announcement');
+  const { isAnonymous, subject } = call.caller;
+  // Whoever has a token pushes under its name, whatever the body says.
+  const announcement = isAnonymous ? parsed : { ...parsed, pushedBy: subject };
+  const by = { createdBy: subject, remote: announcement.remote };
   const { repository } = await call.deps.repos.ensure(call.repo, by);
+  await refuseLocked(repository, announcement, subject);
   await repository.history.announce(announcement);
   sendJson(call, { pushId: announcement.pushId }, 201);
 }
@@ -90,7 +95,17 @@ async function recordMove(call: Call): Promise<void> {
       `the body is about push ${move.pushId}, the URL about ${push}`,
     );
   }
-  sendJson(call, { outcome: await (await historyOf(call)).recordMove(move) });
+  const history = await historyOf(call);
+  const pushedBy = call.caller.isAnonymous ? move.pushedBy : await pusherOf(call, history, move);
+  sendJson(call, { outcome: await history.recordMove({ ...move, pushedBy }) });
+}
+
+/** Anybody may see that a ref moved; the push stays that of who announced it. */
+async function pusherOf(call: Call, history: History, { pushId }: RefMove): Promise<string> {
+  for await (const announced of history.pending()) {
+    if (announced.pushId === pushId) return announced.pushedBy;
+  }
+  return call.caller.subject;
 }
 
 const parseDone = record({ outcome: oneOf(['confirmed', 'abandoned'] as const) });

@@ -1,38 +1,22 @@
 /** Pages for people. Each route reads what it shows and hands it to a view. */
 import { scopeAllows } from '../../client/tokens.ts';
 import { type Digest, parseDigest } from '../../core/digest.ts';
-import { DatamonError } from '../../core/errors.ts';
-import { type GitSha, isGitSha, parseGitSha } from '../../core/keys.ts';
 import { API_VERSION } from '../../core/meta/api-wire.ts';
 import { commitOf, isSynthetic } from '../../core/meta/bundle.ts';
-import type { Entry } from '../../core/meta/model.ts';
-import { rawPathToText } from '../../core/meta/raw-path.ts';
 import type { Repository } from '../../core/meta/repository.ts';
-import { findEntry, listFolder } from '../../core/meta/tree-reader.ts';
-import { demand, LISTED, noSuchRepo, OPEN, READ } from '../access.ts';
-import {
-  changesBetween,
-  findPush,
-  locateRef,
-  previewOf,
-  type Resolved,
-  readmeOf,
-  recordedOf,
-  withCommit,
-} from '../browse.ts';
+import { listFolder } from '../../core/meta/tree-reader.ts';
+import { demand, LISTED, OPEN, READ } from '../access.ts';
+import { findPush, locateRef, readmeOf, withCommit } from '../browse.ts';
 import { authenticate } from '../caller.ts';
 import { branchLogPage, bundlePage } from '../pages/bundle-pages.ts';
-import { commitPage, comparePage } from '../pages/change-pages.ts';
-import { pathOfSegments } from '../pages/path-url.ts';
 import { repoListPage } from '../pages/repo-list.ts';
 import { overviewPage } from '../pages/repo-overview.ts';
-import { blobPage, treePage } from '../pages/tree-pages.ts';
 import { sendHtml, sendJson, wantsHtml } from '../reply.ts';
-import type { ServedRepo } from '../repos.ts';
 import { type Call, originOf, param, queryCount, type Route, repoUrl, rest } from '../route.ts';
-import { sendBlob } from '../send-bytes.ts';
-import { attachment } from './disposition.ts';
+import { showCommit, showComparison } from './change-routes.ts';
+import { sendRaw, showBlob, showTree } from './file-routes.ts';
 import { collectAsync, take } from './listing.ts';
+import { served } from './served.ts';
 
 const ROWS_ON_OVERVIEW = 8;
 const ROWS_ON_PAGE = 50;
@@ -80,12 +64,6 @@ async function showRepos(call: Call): Promise<void> {
   const all = await collectAsync(call.deps.repos.list());
   const repos = all.filter(({ repo }) => scopeAllows(call.caller.scopes, 'read', repo));
   sendHtml(call, repoListPage({ origin: originOf(call), repos, now: new Date() }));
-}
-
-async function served(call: Call): Promise<ServedRepo> {
-  const found = await call.deps.repos.find(call.repo);
-  if (found === null) throw noSuchRepo(call.repo);
-  return found;
 }
 
 async function discoverOrShow(call: Call): Promise<void> {
@@ -194,132 +172,4 @@ async function showBundleOf(call: Call, bundle: Digest): Promise<void> {
       now: new Date(),
     }),
   );
-}
-
-async function showCommit(call: Call): Promise<void> {
-  const { repository } = await served(call);
-  const { history } = repository;
-  const sha = await fullSha(repository, param(call, 'commit'));
-  const bundle = await history.bundleOfCommit(sha);
-  if (bundle === null) throw noBundle(sha);
-  const descriptor = await history.getBundle(bundle);
-  const commit = commitOf(descriptor);
-  const push = await findPush(history, (event) => event.gitNew === sha);
-  const recorded = await recordedOf(history, commit.parents);
-  const before =
-    commit.parents.find((parent) => recorded.has(parent)) ?? push?.event.gitOld ?? null;
-  const base = before === null ? null : await history.bundleOfCommit(before);
-  sendHtml(
-    call,
-    commitPage({
-      repo: call.repo,
-      sha,
-      bundle,
-      commit,
-      totals: descriptor.totals,
-      push,
-      recorded,
-      before: base === null ? null : before,
-      changes: await changesBetween(repository, base, bundle),
-      url: repoUrl(call),
-      now: new Date(),
-    }),
-  );
-}
-
-async function fullSha({ history }: Repository, text: string): Promise<GitSha> {
-  if (isGitSha(text)) return text;
-  if (!/^[0-9a-f]{4,63}$/.test(text)) return parseGitSha(text);
-  const [only, second] = await history.findCommits(text, 2);
-  if (only !== undefined && second === undefined) return only;
-  throw second === undefined
-    ? noBundle(text)
-    : new DatamonError('NOT_FOUND', `${text} is the beginning of more than one commit`);
-}
-
-const noBundle = (sha: string) =>
-  new DatamonError('NOT_FOUND', `no bundle was recorded for commit ${sha}`, {
-    hint: 'Only the tip of a push becomes a bundle; commits between two tips are in the next one. datamon record makes one of any commit.',
-  });
-
-async function located(call: Call): Promise<Resolved & { readonly repository: Repository }> {
-  const { repository } = await served(call);
-  return { repository, ...(await locateRef(repository, rest(call, 'path'))) };
-}
-
-async function showTree(call: Call): Promise<void> {
-  const { repository, ref, bundle, rest: below } = await located(call);
-  const { history, pages } = repository;
-  const folder = pathOfSegments(below);
-  const { tree } = await history.getBundle(bundle);
-  const listing = await listFolder(pages, tree, folder);
-  if (listing === null) throw new DatamonError('NOT_FOUND', `there is no such folder in ${ref}`);
-  sendHtml(
-    call,
-    treePage({
-      repo: call.repo,
-      ref,
-      folder,
-      listing,
-      newest: folder === '' ? await findPush(history, (event) => event.bundle === bundle) : null,
-      readme: await readmeOf(repository, listing),
-      url: repoUrl(call),
-      now: new Date(),
-    }),
-  );
-}
-
-async function entryAt(call: Call): Promise<{ repository: Repository; ref: string; entry: Entry }> {
-  const { repository, ref, bundle, rest: below } = await located(call);
-  const path = pathOfSegments(below);
-  const { tree } = await repository.history.getBundle(bundle);
-  const entry = path === '' ? null : await findEntry(repository.pages, tree, path);
-  if (entry === null) throw new DatamonError('NOT_FOUND', `there is no such file in ${ref}`);
-  return { repository, ref, entry };
-}
-
-async function showBlob(call: Call): Promise<void> {
-  const { repository, ref, entry } = await entryAt(call);
-  const preview = await previewOf(repository, entry);
-  sendHtml(call, blobPage({ repo: call.repo, ref, entry, preview, url: repoUrl(call) }));
-}
-
-async function sendRaw(call: Call): Promise<void> {
-  const { repository, entry } = await entryAt(call);
-  const { oid, kind } = entry;
-  if (oid === null || (kind !== 'lfs' && kind !== 'git')) {
-    throw new DatamonError('NOT_FOUND', `this is a ${kind}, which has no bytes to download`);
-  }
-  const sizeBytes = (await repository.blobs.has([oid])).get(oid);
-  if (sizeBytes === undefined)
-    throw new DatamonError('NOT_FOUND', 'this file was not stored here; the bundle only names it');
-  const name = rawPathToText(entry.path)?.split('/').at(-1) ?? 'download';
-  const headers = {
-    'Content-Disposition': attachment(name),
-    'Content-Security-Policy': "default-src 'none'; sandbox",
-    'Cross-Origin-Resource-Policy': 'same-origin',
-  };
-  await sendBlob(call, {
-    oid,
-    sizeBytes,
-    open: (range) => repository.blobs.get(oid, range),
-    headers,
-  });
-}
-
-async function showComparison(call: Call): Promise<void> {
-  const { repository } = await served(call);
-  const [from = '', to = '', ...more] = rest(call, 'refs').join('/').split('...');
-  if (from === '' || to === '' || more.length > 0) {
-    throw new DatamonError('NOT_FOUND', 'compare two refs like this: compare/main...v1');
-  }
-  const bundles = await Promise.all([from, to].map((ref) => wholeRef(repository, ref)));
-  const [a, b] = bundles;
-  if (a === undefined || b === undefined) return;
-  const changes = await changesBetween(repository, a, b);
-  sendHtml(call, comparePage({ repo: call.repo, from, to, changes, url: repoUrl(call) }));
-}
-
-async function wholeRef(repository: Repository, ref: string): Promise<Digest> {
-  return (await locateRef(repository, [ref])).bundle;
 }
