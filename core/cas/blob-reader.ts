@@ -12,6 +12,7 @@ import { type Frame, openRange, takeFrame } from './container-reader.ts';
 import type { ContainerRef, Containers } from './containers.ts';
 import { GAP_SIZE_MAX_BYTES } from './fragmentation.ts';
 import { FRAME_HEADER_SIZE_BYTES, type FrameKind } from './frame.ts';
+import { RepeatedPieces } from './repeated-pieces.ts';
 import type { FoundRecord, SegmentIndex } from './segment-index.ts';
 import type { PlacedRun, RecordKind } from './segment-tables.ts';
 
@@ -63,9 +64,20 @@ export class BlobReader {
   async *readRecord(record: PlacedRecord, start: number, end: number): ByteStream {
     const kind = FRAME_KINDS[record.kind];
     const pieces = await this.#piecesOf(record, start, end);
+    const repeated = new RepeatedPieces(pieces);
     for (let first = 0; first < pieces.length; ) {
-      const last = spanEnd(pieces, first);
-      yield* this.#readSpan(pieces.slice(first, last), kind);
+      const piece = pieces[first] as Piece;
+      const kept = repeated.bytesOf(piece);
+      if (kept !== null) {
+        yield* kept;
+        first += 1;
+        continue;
+      }
+      const last = repeated.repeats(piece) ? first + 1 : spanEnd(pieces, first);
+      for await (const bytes of this.#readSpan(pieces.slice(first, last), kind)) {
+        repeated.keep(piece, bytes);
+        yield bytes;
+      }
       first = last;
     }
   }

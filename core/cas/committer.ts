@@ -5,8 +5,7 @@
  */
 import { DatamonError } from '../errors.ts';
 import type { Condemned } from './condemned.ts';
-import { framesOf, openRange } from './container-reader.ts';
-import { encodeFrame } from './frame.ts';
+import { encodedOf, framesOf, openRange } from './container-reader.ts';
 import { type FrameHandle, RunBuilder, storedHandle } from './frame-handle.ts';
 import { FrameSink } from './frame-sink.ts';
 import { PackWriter } from './pack-writer.ts';
@@ -158,10 +157,7 @@ export class Committer {
     const key = containers.keyOf(container);
     const stream = openRange(backend, key, offset, offset + storedLength);
     for await (const frame of framesOf(stream, container.id, offset, key)) {
-      const { kind, digest, payload } = frame;
-      builder.add(
-        sink.find(kind, digest) ?? (await sink.add(await encodeFrame({ kind, digest, payload }))),
-      );
+      builder.add(sink.find(frame.kind, frame.digest) ?? (await sink.add(encodedOf(frame))));
     }
   }
 }

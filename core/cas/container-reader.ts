@@ -21,6 +21,7 @@ import {
 } from './container-format.ts';
 import {
   decodeFrame,
+  type EncodedFrame,
   FRAME_HEADER_SIZE_BYTES,
   type FrameHeader,
   parseFrameHeader,
@@ -44,6 +45,14 @@ export interface Frame extends FrameHeader {
   /** Of its header, in the container. */
   readonly offset: number;
   readonly payload: Uint8Array;
+  /** The payload as it is stored. */
+  readonly stored: Uint8Array;
+}
+
+/** A frame as it can be written into another container. The bytes are copied: the frame's own are a view of what was read. */
+export function encodedOf(frame: Frame): EncodedFrame {
+  const { kind, codec, digest, rawLength, storedLength } = frame;
+  return { kind, codec, digest, rawLength, storedLength, stored: Buffer.from(frame.stored) };
 }
 
 /** Where tables lie, where it is known already; saves a read. */
@@ -163,7 +172,7 @@ export async function takeFrame(
     throw new DatamonError('CORRUPT', `${what} ends within the frame ${header.digest}`);
   }
   onBytes?.(stored);
-  return { ...header, offset: at, payload: decodeFrame(header, stored, what) };
+  return { ...header, offset: at, stored, payload: decodeFrame(header, stored, what) };
 }
 
 /**
@@ -206,7 +215,7 @@ async function provedFrame(
     const header = parseFrameHeader(await queue.peek(FRAME_HEADER_SIZE_BYTES), id, 'frame');
     const bytes = await queue.peek(FRAME_HEADER_SIZE_BYTES + header.storedLength);
     const stored = bytes.subarray(FRAME_HEADER_SIZE_BYTES);
-    return { ...header, offset, payload: decodeFrame(header, stored, 'frame') };
+    return { ...header, offset, stored, payload: decodeFrame(header, stored, 'frame') };
   } catch (error) {
     if (error instanceof DatamonError) return null;
     throw error;

@@ -15,6 +15,7 @@ import { DirectIngest } from './direct-ingest.ts';
 import { DirectPageStore } from './direct-page-store.ts';
 import type { Ingest } from './ingest.ts';
 import { KnownChunks } from './known-chunks.ts';
+import { Merger } from './merger.ts';
 import type { PoolParameters } from './pool.ts';
 import { SegmentIndex } from './segment-index.ts';
 
@@ -48,7 +49,8 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
   const index = new SegmentIndex({ backend, repo, containers });
   const condemned = new Condemned(backend, pool.pool, random);
   const base = { backend, containers, index, condemned, spoolDir, random };
-  const committer = new Committer({ ...base, schedule, onPublished: () => {} });
+  const merger = new Merger(base);
+  const committer = new Committer({ ...base, schedule, onPublished: () => merger.start() });
   const known = new KnownChunks({ containers, index, condemned });
   const reader = new BlobReader(base);
   const writer = new BlobWriter({ ...base, chunker: createChunker(pool), known, committer });
@@ -74,7 +76,11 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
   const pages = new DirectPageStore({ reader, writer, index, condemned, committer });
   const { childrenOf } = options;
   const ingest = new DirectIngest({ ...base, known, reader, writer, committer, pages, childrenOf });
-  return { blobs, pages, ingest, close: () => committer.settled() };
+  const close = async (): Promise<void> => {
+    await committer.settled();
+    await merger.settled();
+  };
+  return { blobs, pages, ingest, close };
 }
 
 function startTimer(delayMs: number, run: () => void): void {

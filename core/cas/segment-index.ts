@@ -5,7 +5,13 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Digest } from '../digest.ts';
 import { type DatamonError, hasCode } from '../errors.ts';
-import { type ContainerId, parseSegmentKey, type RepoName, segmentPrefix } from '../keys.ts';
+import {
+  type ContainerId,
+  parseSegmentKey,
+  type RepoName,
+  SEGMENT_TIER_MAX,
+  segmentPrefix,
+} from '../keys.ts';
 import { inParallel } from './concurrency.ts';
 import type { ContainerTables } from './container-reader.ts';
 import { type ContainerRef, type Containers, refOf } from './containers.ts';
@@ -93,7 +99,7 @@ export class SegmentIndex {
 
   /** Live segments: known, readable, not replaced. */
   segments(): readonly Segment[] {
-    const replaced = new Set([...this.#known.values()].flatMap(({ replaces }) => replaces));
+    const replaced = this.#replaced();
     return [...this.#known.values()].filter(({ ref }) => !replaced.has(ref.id));
   }
 
@@ -141,18 +147,28 @@ export class SegmentIndex {
     const { backend, repo } = this.#options;
     const before = [...this.#known.keys()];
     const present = new Set<ContainerId>();
-    const fresh: { readonly key: string; readonly ref: ContainerRef }[] = [];
+    const fresh: ContainerRef[] = [];
     for await (const { key, sizeBytes } of backend.list(segmentPrefix(repo))) {
       const name = parseSegmentKey(repo, key);
       if (name === null) continue;
       present.add(name.id);
-      if (!this.#known.has(name.id)) fresh.push({ key, ref: listedRef(name, sizeBytes) });
+      if (!this.#known.has(name.id)) fresh.push(listedRef(name, sizeBytes));
     }
     for (const id of before) if (!present.has(id)) this.#known.delete(id);
-    await inParallel(fresh, LOADS_IN_FLIGHT, ({ key, ref }) => this.#load(key, ref));
+    // From the highest tier down: what is replaced there need not be read at all.
+    for (let tier = SEGMENT_TIER_MAX; tier >= 0; tier -= 1) {
+      const replaced = this.#replaced();
+      const wanted = fresh.filter((ref) => ref.tier === tier && !replaced.has(ref.id));
+      await inParallel(wanted, LOADS_IN_FLIGHT, (ref) => this.#load(ref));
+    }
   }
 
-  async #load(key: string, ref: ContainerRef): Promise<void> {
+  #replaced(): ReadonlySet<ContainerId> {
+    return new Set([...this.#known.values()].flatMap(({ replaces }) => replaces));
+  }
+
+  async #load(ref: ContainerRef): Promise<void> {
+    const key = this.#options.containers.keyOf(ref);
     try {
       this.#remember(ref, await this.#options.containers.tables(ref));
       this.#damaged.delete(key);
