@@ -67,7 +67,7 @@ export async function openStore(backend: Backend, options: StoreOptions = {}): P
     }
     if (create === 'never') {
       throw new DatamonError('NOT_FOUND', `there is no datamon store at ${backend.url}`, {
-        hint: `Check the URL, or make a store there: datamon init --store ${backend.url}`,
+        hint: `Check the URL, or make a store there: datamon init ${backend.url}`,
       });
     }
     return { version: FORMAT_VERSION, features: FORMAT_FEATURES };
