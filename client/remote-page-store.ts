@@ -19,6 +19,8 @@ const parsePagesHas = record<{ have: readonly Digest[] }>({ have: listOf(digest)
 export class RemotePageStore implements PageStore {
   readonly #repo: RepoClient;
   readonly #options: RemoteStoreOptions;
+  /** What the last `hasPages` did not find: whoever asked is about to put it, and need not ask twice. */
+  #absent: ReadonlySet<Digest> = new Set();
 
   constructor(repo: RepoClient, options: RemoteStoreOptions) {
     this.#repo = repo;
@@ -44,13 +46,15 @@ export class RemotePageStore implements PageStore {
       const call = { method: 'POST', path: '/pages/has', json } as const;
       for (const page of (await this.#repo.send(call, parsePagesHas)).have) have.add(page);
     }
+    this.#absent = new Set(digests.filter((page) => !have.has(page)));
     return have;
   }
 
   async putPages(pages: readonly Uint8Array[]): Promise<Receipt> {
     const requestsBefore = this.#repo.api.requestCount;
     const byDigest = new Map(pages.map((page) => [digestOf(page), page]));
-    const have = await this.hasPages([...byDigest.keys()]);
+    const absent = this.#absent;
+    const have = await this.hasPages([...byDigest.keys()].filter((page) => !absent.has(page)));
     for (const page of have) byDigest.delete(page);
     let receipt = EMPTY_RECEIPT;
     if (byDigest.size > 0) receipt = await this.#send(byDigest);

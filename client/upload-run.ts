@@ -233,8 +233,8 @@ export class UploadRun {
       fileCount: 1,
       logicalBytes: upload.source.sizeBytes,
       newBytes: upload.newBytes,
-      // The server counts what recording added; the packs are ours to count.
-      storedBytes: upload.storedBytes + recorded.storedBytes,
+      // The server counts frames, recipe and record; asked again after a lost answer it finds nothing new to count.
+      storedBytes: Math.max(upload.storedBytes, recorded.storedBytes),
       ...this.#takeCounts(),
     };
   }
