@@ -35,11 +35,19 @@ const MEANINGS: { readonly [code: string]: Meaning } = {
 /** The disk cannot give these bytes: no retry helps, another copy may. A writer may try again, in a new file. */
 const READ_FAILED: Meaning = { code: 'CORRUPT', why: 'the disk cannot read it' };
 
+/** What a writer made or found a moment ago is gone: swept or deleted under it. In a new try it is made again. */
+const REMOVED: Meaning = { code: 'UNAVAILABLE', why: 'it was removed while it was in use' };
+
+const BY_DOING: { readonly [doing in Doing]: { readonly [code: string]: Meaning } } = {
+  read: { EIO: READ_FAILED },
+  write: { ENOENT: REMOVED },
+};
+
 /** Everything unlisted may pass: EAGAIN, EBUSY, EINTR, EIO of a writer, ENOMEM, ESTALE, ETIMEDOUT and their kind. */
 export function localError(doing: Doing, path: string, error: unknown): DatamonError {
   if (error instanceof DatamonError) return error;
   const system = systemCode(error);
-  const known = system === 'EIO' && doing === 'read' ? READ_FAILED : MEANINGS[system];
+  const known = BY_DOING[doing][system] ?? MEANINGS[system];
   const { code, why, hint } = known ?? { code: 'UNAVAILABLE', why: 'the system failed' };
   return new DatamonError(code, `cannot ${doing} ${path}: ${why}${system && ` (${system})`}`, {
     cause: error,

@@ -12,7 +12,7 @@ import type { Backend, Body, ByteRange } from '../core/backend/backend.ts';
 import { checkRange, resolveRange } from '../core/backend/range.ts';
 import { sized } from '../core/backend/sized.ts';
 import type { ByteStream } from '../core/bytes.ts';
-import { DatamonError, hasCode } from '../core/errors.ts';
+import { DatamonError } from '../core/errors.ts';
 import { type Key, parseKey } from '../core/keys.ts';
 import { guarded, localError, systemCode } from './local-errors.ts';
 import { createLocalFolders, type LocalFolders } from './local-folders.ts';
@@ -179,12 +179,9 @@ async function remove(store: LocalStore, key: Key): Promise<void> {
   } catch (error) {
     if (!isAbsence(error)) throw localError('write', path, error);
   }
-  try {
-    // Or a power loss would bring back a reference to what is deleted next; also where another removed it just before.
-    await store.folders.sync(dirname(path));
-  } catch (error) {
-    if (!hasCode(error, 'NOT_FOUND') && !hasCode(error, 'INVALID')) throw error;
-  }
+  // Or a power loss would bring back a reference to what is deleted next; also where another removed it just before.
+  const folder = await statOptional(store.fs, dirname(path));
+  if (folder?.kind === 'folder') await store.folders.sync(dirname(path));
   // Folders stay: removing them would race with puts.
 }
 

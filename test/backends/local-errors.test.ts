@@ -17,6 +17,8 @@ const EXPECTED: readonly (readonly [string, Doing, string])[] = [
   ['EIO', 'read', 'CORRUPT'],
   ['EIO', 'write', 'UNAVAILABLE'],
   ['ESTALE', 'read', 'UNAVAILABLE'],
+  ['ENOENT', 'read', 'NOT_FOUND'],
+  ['ENOENT', 'write', 'UNAVAILABLE'],
   ['ENOTDIR', 'write', 'INVALID'],
   ['ELOOP', 'read', 'CORRUPT'],
   ['EXDEV', 'write', 'UNSUPPORTED'],

@@ -1,9 +1,9 @@
 /** A local store on a file system without hard links still never overwrites. */
 import { expect } from 'chai';
 import { asKey, readText, textBody } from '../conformance/bodies.ts';
-import { errorOf } from '../support/code-of.ts';
+import { codeOf, errorOf } from '../support/code-of.ts';
 import type { CrashFs } from '../support/crash-fs.ts';
-import { openInMemory, openOn, stepsOf } from '../support/local-in-memory.ts';
+import { openInMemory, openOn, ROOT, stepsOf } from '../support/local-in-memory.ts';
 
 describe('local backend, without hard links', () => {
   const noLinks = (fs: CrashFs): void => {
@@ -37,6 +37,20 @@ describe('local backend, without hard links', () => {
       created: false,
     });
     expect(await readText(backend, 'a/b')).to.equal('rival');
+  });
+
+  it('reports UNAVAILABLE where its unfinished file was removed under it', async () => {
+    const { fs, backend } = await openInMemory();
+    noLinks(fs);
+    fs.afterStep = async (step) => {
+      if (!step.includes('claim-')) return;
+      fs.afterStep = async () => {};
+      for (const { name } of await fs.readFolder(`${ROOT}/tmp`)) {
+        if (!name.startsWith('claim-')) await fs.unlink(`${ROOT}/tmp/${name}`);
+      }
+    };
+    expect(await codeOf(backend.putIfAbsent(asKey('a/b'), textBody('x')))).to.equal('UNAVAILABLE');
+    expect(await fs.readFolder(`${ROOT}/tmp`)).to.deep.equal([]);
   });
 
   it('gives up, naming the claim, where a dead process holds it; the next opening after an hour sweeps it', async () => {

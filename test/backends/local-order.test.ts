@@ -68,8 +68,9 @@ describe('local backend, order of calls', () => {
     const { fs, backend } = await openInMemory();
     await put(backend, 'a/b');
     const steps = await stepsOf(fs, () => backend.remove(asKey('a/b')));
-    expect(steps.slice(-4)).to.deep.equal([
+    expect(steps.slice(-5)).to.deep.equal([
       'unlink /data/store/a/b',
+      'stat /data/store/a',
       'folder /data/store/a',
       'sync /data/store/a',
       'close /data/store/a',

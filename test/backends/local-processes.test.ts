@@ -14,7 +14,7 @@ import { makeTempDir } from '../support/temp-dir.ts';
 const run = promisify(execFile);
 const SCRIPT = join(import.meta.dirname, '../support/append-and-put.ts');
 const NAMES = ['a', 'b', 'c', 'd'];
-const COUNT = 12;
+const COUNT = 6;
 
 describe('local backend, several processes', () => {
   it('create each key once and append to one chain, losing nothing', async () => {
