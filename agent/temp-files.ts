@@ -45,13 +45,13 @@ export interface TempFiles {
 
 export function createTempFiles(options: TempFilesOptions): TempFiles {
   const folder = join(options.lfsDirectory, 'tmp');
-  const unfinished = new Set<string>();
+  const unfinished = new Map<string, FileHandle>();
   return {
     create: async (oid) => {
       const nonce = `${options.pidSpace}${randomHex(options.random, 4)}`;
       const path = join(folder, `${oid}-datamon-${options.pid}-${nonce}.part`);
       const handle = await openNew(folder, path);
-      unfinished.add(path);
+      unfinished.set(path, handle);
       await adjustMode(handle, options.sharedMode);
       return {
         path,
@@ -69,7 +69,10 @@ export function createTempFiles(options: TempFilesOptions): TempFiles {
       };
     },
     removeAll: () => {
-      for (const path of unfinished) rmSync(path, { force: true });
+      for (const [path, handle] of unfinished) {
+        rmSync(path, { force: true });
+        void handle.close().catch(() => undefined);
+      }
       unfinished.clear();
     },
   };

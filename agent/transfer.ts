@@ -35,10 +35,16 @@ export function createTransfers(options: TransfersOptions): Transfers {
     return temps;
   };
   return {
-    upload: (request, transfer) =>
-      guarded({ ...transfer, stallMs }, (guardedTransfer) =>
-        upload(options, request, guardedTransfer),
-      ),
+    upload: async (request, transfer) => {
+      const source = await openFileSource(request);
+      try {
+        await guarded({ ...transfer, stallMs }, (guardedTransfer) =>
+          upload(options, { request, source }, guardedTransfer),
+        );
+      } finally {
+        await source.close();
+      }
+    },
     download: async (request, transfer) => {
       const target = await (await tempFiles()).create(request.oid);
       try {
@@ -58,23 +64,23 @@ export function createTransfers(options: TransfersOptions): Transfers {
   };
 }
 
+interface Outgoing {
+  readonly request: UploadRequest;
+  readonly source: FileSource;
+}
+
 async function upload(
   options: TransfersOptions,
-  request: UploadRequest,
+  { request, source }: Outgoing,
   transfer: TransferOptions,
 ): Promise<void> {
-  const source = await openFileSource(request);
-  try {
-    await eitherWay(options, request, (route) =>
-      withRetries(retryOptions(options, route, transfer), () =>
-        route.kind === 'basic'
-          ? uploadBasic(route.action, source, transfer)
-          : uploadToStore(route.blobs, source, transfer),
-      ),
-    );
-  } finally {
-    await source.close();
-  }
+  await eitherWay(options, request, (route) =>
+    withRetries(retryOptions(options, route, transfer), () =>
+      route.kind === 'basic'
+        ? uploadBasic(route.action, source, transfer)
+        : uploadToStore(route.blobs, source, transfer),
+    ),
+  );
 }
 
 /** What the repo holds already needs no reading. */

@@ -1,0 +1,106 @@
+/** Temp files: named and placed as git-lfs needs them, swept only where their process is certainly gone. */
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  createTempFiles,
+  fileError,
+  isAliveByProc,
+  parseSharedMode,
+  pidSpace,
+  type SharedMode,
+  sweepTempFiles,
+} from '../../agent/temp-files.ts';
+import { digestOf } from '../../core/digest.ts';
+import { secureRandom } from '../../core/random.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+
+const OID = digestOf('x');
+const SPACE = 'aaaaaaaa';
+
+describe('agent/temp-files', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await makeTempDir();
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  const files = (sharedMode: SharedMode = null) =>
+    createTempFiles({
+      lfsDirectory: folder,
+      pid: 42,
+      sharedMode,
+      random: secureRandom,
+      pidSpace: SPACE,
+    });
+  const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
+
+  it('creates with the mode the umask leaves', async () => {
+    const umask = process.umask();
+    const temp = await files().create(OID);
+    expect(await modeOf(await temp.keep())).to.equal(0o666 & ~umask);
+  });
+
+  it('adds what core.sharedRepository asks for', async () => {
+    const temp = await files(parseSharedMode('group')).create(OID);
+    expect((await modeOf(await temp.keep())) & 0o660).to.equal(0o660);
+    const exact = await files(parseSharedMode('0640')).create(OID);
+    expect(await modeOf(await exact.keep())).to.equal(0o640);
+  });
+
+  it('reads core.sharedRepository as git does', () => {
+    expect(parseSharedMode(null)).to.equal(null);
+    expect(parseSharedMode('umask')).to.equal(null);
+    expect(parseSharedMode('false')).to.equal(null);
+    expect(parseSharedMode('TRUE')).to.deep.equal({ add: 0o660 });
+    expect(parseSharedMode('world')).to.deep.equal({ add: 0o664 });
+    expect(parseSharedMode('0770')).to.deep.equal({ exact: 0o660 });
+  });
+
+  it('removes what was not handed back, and only that', async () => {
+    const made = files();
+    const kept = await made.create(OID);
+    const path = await kept.keep();
+    await made.create(OID);
+    made.removeAll();
+    expect(await readdir(join(folder, 'tmp'))).to.deep.equal([
+      path.slice(join(folder, 'tmp/').length),
+    ]);
+  });
+
+  it('sweeps what dead processes of this machine left, and nothing else', async () => {
+    const tmp = join(folder, 'tmp');
+    await mkdir(tmp);
+    const dead = `${OID}-datamon-100-${SPACE}01234567.part`;
+    const others = [
+      `${OID}-datamon-200-${SPACE}01234567.part`,
+      `${OID}-datamon-100-bbbbbbbb01234567.part`,
+      `${OID}-12345`,
+      'datamon-100-notes.txt',
+    ];
+    for (const name of [dead, ...others]) await writeFile(join(tmp, name), 'x');
+    const isAlive = (pid: number) => pid === 200;
+    expect(await sweepTempFiles({ lfsDirectory: folder, pidSpace: SPACE, isAlive })).to.equal(1);
+    expect((await readdir(tmp)).sort()).to.deep.equal(others.sort());
+  });
+
+  it('sweeps nothing where there is no folder yet', async () => {
+    const none = { lfsDirectory: join(folder, 'none'), pidSpace: SPACE, isAlive: () => false };
+    expect(await sweepTempFiles(none)).to.equal(0);
+  });
+
+  it('knows the living, and tells one place of pids from another by eight digits', () => {
+    expect(isAliveByProc(process.pid)).to.equal(true);
+    expect(pidSpace()).to.match(/^[0-9a-f]{8}$/);
+    expect(pidSpace()).to.equal(pidSpace());
+  });
+
+  it('says what to do about a full disk and a forbidden folder', () => {
+    const of = (code: string) =>
+      fileError(Object.assign(new Error(code), { code }), 'cannot write');
+    expect(of('ENOSPC')).to.include({ code: 'NO_SPACE' });
+    expect(of('EDQUOT')).to.include({ code: 'NO_SPACE' });
+    expect(of('EACCES').hint).to.include('writable');
+    expect(of('EIO')).to.include({ code: 'UNSUPPORTED' });
+  });
+});
