@@ -51,15 +51,19 @@ const HAND_ON = [
   'fi',
 ];
 
-/** Exit statuses 126 and 127: the launcher, or its Node, cannot be run. It read no input then, and git-lfs takes over. */
+/**
+ * No lines: everything is up to date, and not even Node is started. Exit statuses 126 and 127: the launcher, or its Node,
+ * cannot be run; git-lfs takes over then.
+ */
 function prePush({ launcher, chained }: ScriptOptions): readonly string[] {
-  const input = chained ? 'feed | ' : '';
-  const git = `${input}git lfs pre-push "$@"`;
+  const git = 'feed | git lfs pre-push "$@"';
   return [
-    ...(chained ? [...KEEP_INPUT, ...HAND_ON] : []),
+    ...KEEP_INPUT,
+    ...(chained ? HAND_ON : []),
+    '[ -n "$lines" ] || exit 0',
     `datamon=${quoteForSh(launcher)}`,
     `[ -x "$datamon" ] || datamon=$(command -v datamon) || { ${git}; exit $?; }`,
-    `${input}"$datamon" hook pre-push "$@"`,
+    'feed | "$datamon" hook pre-push "$@"',
     'status=$?',
     `case $status in 126 | 127) ${git}; exit $? ;; esac`,
     'exit $status',
@@ -68,7 +72,7 @@ function prePush({ launcher, chained }: ScriptOptions): readonly string[] {
 
 /**
  * Runs several times in every git command, so it decides by itself: only where a push moved a remote-tracking branch. That
- * is where a push is announced, or where the branch's log says so: then the pre-push hook was skipped.
+ * is where a push is announced, or where the branch's log says so and we have not seen it there: the pre-push hook was skipped.
  */
 function referenceTransaction({ launcher, chained }: ScriptOptions): readonly string[] {
   return [
@@ -83,6 +87,9 @@ function referenceTransaction({ launcher, chained }: ScriptOptions): readonly st
     chained ? '  feed | while read -r old new ref; do' : '  while read -r old new ref; do',
     '    case $ref in refs/remotes/*) ;; *) continue ;; esac',
     '    if [ -z "$pushed" ]; then',
+    '      seen=',
+    '      [ ! -f "$git/datamon/seen/$ref" ] || read -r seen <"$git/datamon/seen/$ref"',
+    '      [ "$seen" != "$new" ] || continue',
     '      case $(tail -n 1 "$git/logs/$ref" 2>/dev/null) in *"update by push") ;; *) continue ;; esac',
     '    fi',
     '    echo "$old $new $ref"',

@@ -1,0 +1,271 @@
+/**
+ * The pre-push hook: all data durable and announced before git sends a commit, or the push fails. A remote that is not
+ * datamon's gets git-lfs's own hook and nothing else.
+ */
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasCode } from '../core/errors.ts';
+import { EXIT } from '../core/io.ts';
+import type { AnnouncedRef, PushReceipt } from '../core/meta/model.ts';
+import { ownFolder } from '../git/attributes.ts';
+import { getConfig, isTrue } from '../git/config.ts';
+import { committer } from '../git/identity.ts';
+import { ancestorsOf, gitPushAmong, isDryRun } from '../git/process-tree.ts';
+import { newPushId } from '../git/record-commit.ts';
+import { remoteId } from '../git/remote-id.ts';
+import { type GitRepository, openGitRepo } from '../git/repository.ts';
+import { runGitLfs } from './git-lfs.ts';
+import { type LocalPending, listPending, type PendingRef, writePending } from './local-pending.ts';
+import {
+  concernsData,
+  type DeletedRef,
+  type PushPlan,
+  parsePushLines,
+  planPush,
+} from './push-plan.ts';
+import { reconcile } from './reconcile.ts';
+import { storePush } from './store-push.ts';
+import { nothingPushed, openTarget, pushEndpoint, type Target } from './target.ts';
+import { type HookWorld, readInput, say, sayError } from './world.ts';
+
+/** Hosts hang up on an idle connection about then. */
+const LONG_PUSH_MS = 5 * 60_000;
+
+interface Push {
+  readonly world: HookWorld;
+  readonly repo: GitRepository;
+  readonly args: readonly string[];
+  readonly input: Buffer;
+  readonly remoteName: string;
+  readonly remoteUrl: string;
+  readonly gitPid: number | null;
+}
+
+export async function prePush(world: HookWorld, args: readonly string[]): Promise<number> {
+  const startedAtMs = world.nowMs();
+  const { io } = world;
+  const repo = await openGitRepo(io.cwd, io.env);
+  const { remoteName, remoteUrl, input } = await pushedRefs(world, args);
+  const above = gitPushAmong(await ancestorsOf(world.pid));
+  const push: Push = {
+    world,
+    repo,
+    args: [remoteName, remoteUrl],
+    input,
+    remoteName,
+    remoteUrl,
+    gitPid: above?.pid ?? null,
+  };
+  try {
+    const status = await run(push, above !== null && isDryRun(above.argv));
+    if (status === 0 && world.nowMs() - startedAtMs > LONG_PUSH_MS) {
+      say(
+        world,
+        'data is safe; if git now reports a closed connection, push again (takes seconds)',
+      );
+    }
+    return status;
+  } catch (error) {
+    if (hasCode(error, 'CANCELLED') || io.signal.aborted) {
+      say(world, 'stopped; what is stored stays, push again to continue');
+      return EXIT.interrupted;
+    }
+    sayError(world, nothingPushed(error));
+    return EXIT.failure;
+  }
+}
+
+async function run(push: Push, isDry: boolean): Promise<number> {
+  const { world, repo } = push;
+  const handOn = () => runGitLfs(push);
+  if ((await getConfig(repo.git, 'datamon.hooks')) === 'off') return handOn();
+  const { url: lfsUrl, kind } = await pushEndpoint(repo, push.remoteName);
+  if (kind === 'other') return handOn();
+  if (isTrue(world.io.env['GIT_LFS_SKIP_PUSH'] ?? null)) return EXIT.ok;
+  const plan = await planPush(repo, parsePushLines(push.input.toString('utf8')), push.remoteName);
+  const moved = plan.moved.filter(concernsData);
+  const leftovers = await listPending(repo);
+  const isEmpty = moved.length === 0 && plan.deleted.length === 0 && leftovers.length === 0;
+  if (isEmpty) return kind === 'http' && !isDry ? handOn() : EXIT.ok;
+  const remote = await remoteId(push.remoteUrl, repo.topLevel ?? repo.gitDir);
+  const by = await committer(repo.git, world.io.env);
+  const signal = world.io.signal;
+  const create = moved.length === 0 || isDry ? {} : { create: { by, remote } };
+  const target = await open({ world, repo, lfsUrl, signal, ...create });
+  if (target === null) return handOn();
+  try {
+    if (isDry) return EXIT.ok;
+    await reconcile({ world, repo, signal, style: 'off' });
+    const identity = { remote, by, lfsUrl };
+    return await pushTo(push, target, { ...identity, plan: { ...plan, moved } });
+  } finally {
+    await target.repository.close();
+  }
+}
+
+/** A dry run, or a deletion, of a repo that is not there yet concerns nobody. */
+async function open(request: Parameters<typeof openTarget>[0]): Promise<Target | null> {
+  try {
+    return await openTarget(request);
+  } catch (error) {
+    if (request.create === undefined && hasCode(error, 'NOT_FOUND')) return null;
+    throw error;
+  }
+}
+
+interface PushFacts {
+  /** Normalised. */
+  readonly remote: string;
+  readonly by: string;
+  readonly lfsUrl: string;
+  readonly plan: PushPlan;
+}
+
+async function pushTo(push: Push, target: Target, facts: PushFacts): Promise<number> {
+  const { world, repo } = push;
+  const { repository, mode } = target;
+  const refs = await storePush(
+    {
+      world,
+      repo,
+      repository,
+      remote: facts.remote,
+      remoteName: push.remoteName,
+      lockOwner: mode === 'standalone' ? facts.by : target.subject(),
+      signal: world.io.signal,
+    },
+    facts.plan.moved,
+  );
+  if (mode === 'negotiated') {
+    const status = await handOnKnowing(push, facts.plan);
+    if (status !== 0) return status;
+  }
+  const pending = pendingOf(push, facts, refs);
+  if (pending.refs.length === 0) return EXIT.ok;
+  if (pending.isAnnounced) {
+    await repository.history.announce({
+      pushId: pending.pushId,
+      remote: facts.remote,
+      refs: refs.map(announced),
+      pushedBy: facts.by,
+      receipt: sumOf(refs),
+    });
+  }
+  await writePending(repo, pending);
+  startWatcher(push, pending);
+  return EXIT.ok;
+}
+
+function pendingOf(push: Push, facts: PushFacts, refs: readonly PendingRef[]): LocalPending {
+  return {
+    version: 1,
+    pushId: newPushId(),
+    remoteName: push.remoteName,
+    remoteUrl: push.remoteUrl,
+    remote: facts.remote,
+    lfsUrl: facts.lfsUrl,
+    isAnnounced: refs.length > 0,
+    pushedBy: facts.by,
+    createdAtMs: push.world.nowMs(),
+    gitPid: push.gitPid,
+    refs: [...refs, ...facts.plan.deleted.map(deletion)],
+  };
+}
+
+const NO_RECEIPT: PushReceipt = {
+  newBytes: 0,
+  storedBytes: 0,
+  packCount: 0,
+  requestCount: 0,
+  durationMs: 0,
+  reusedFrom: null,
+  measured: true,
+};
+
+const deletion = ({ ref, tracking, gitOld }: DeletedRef): PendingRef => ({
+  ref,
+  tracking,
+  gitOld,
+  gitNew: null,
+  tip: null,
+  bundle: null,
+  base: null,
+  totals: { fileCount: 0, sizeBytes: 0 },
+  extraOids: null,
+  missing: [],
+  forced: false,
+  receipt: NO_RECEIPT,
+  isQuiet: true,
+});
+
+function announced(ref: PendingRef): AnnouncedRef {
+  const { gitOld, gitNew, bundle, totals, extraOids, missing, forced } = ref;
+  if (gitNew === null || bundle === null) throw new Error('a deletion is not announced');
+  return { ref: ref.ref, gitOld, gitNew, bundle, totals, extraOids, missing, forced };
+}
+
+const sumOf = (refs: readonly PendingRef[]): PushReceipt =>
+  refs.reduce((sum, { receipt }) => {
+    return {
+      newBytes: sum.newBytes + receipt.newBytes,
+      storedBytes: sum.storedBytes + receipt.storedBytes,
+      packCount: sum.packCount + receipt.packCount,
+      requestCount: sum.requestCount + receipt.requestCount,
+      durationMs: Math.max(sum.durationMs, receipt.durationMs),
+      reusedFrom: sum.reusedFrom ?? receipt.reusedFrom,
+      measured: true,
+    };
+  }, NO_RECEIPT);
+
+/** git-lfs checks locks and asks the server on its own; an agent it starts finds in DATAMON_PUSH what belongs to this push. */
+async function handOnKnowing(push: Push, plan: PushPlan): Promise<number> {
+  const folder = join(ownFolder(push.repo), 'pushes');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${newPushId()}.json`);
+  const objects = plan.moved.flatMap(({ files, passing }) => [
+    ...files.entries.filter(({ kind }) => kind === 'lfs'),
+    ...passing,
+  ]);
+  const list = objects.map(({ oid, sizeBytes }) => ({ oid, size: sizeBytes }));
+  try {
+    await writeFile(file, JSON.stringify({ version: 1, objects: list }), { mode: 0o600 });
+    await chmod(file, 0o600);
+    return await runGitLfs({ ...push, env: { DATAMON_PUSH: file } });
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+function startWatcher(push: Push, pending: LocalPending): void {
+  const { world, repo } = push;
+  if (push.gitPid === null) return;
+  const { GIT_WORK_TREE: _tree, GIT_PREFIX: _prefix, ...env } = world.io.env;
+  world.detach(['watch', pending.pushId, String(push.gitPid)], {
+    cwd: repo.gitDir,
+    env: { ...env, GIT_DIR: repo.gitDir },
+  });
+}
+
+interface PushedRefs {
+  readonly remoteName: string;
+  readonly remoteUrl: string;
+  readonly input: Buffer;
+}
+
+/** From git: two arguments and lines on standard input. From pre-commit, which keeps both for itself: its environment. */
+async function pushedRefs(world: HookWorld, args: readonly string[]): Promise<PushedRefs> {
+  const { env } = world.io;
+  const [remoteName, remoteUrl] = args;
+  if (remoteName !== undefined) {
+    return { remoteName, remoteUrl: remoteUrl ?? remoteName, input: await readInput(world.io) };
+  }
+  const local = env['PRE_COMMIT_LOCAL_BRANCH'] ?? 'HEAD';
+  const to = env['PRE_COMMIT_TO_REF'] ?? '';
+  const from = env['PRE_COMMIT_FROM_REF'] ?? '0'.repeat(to.length);
+  const name = env['PRE_COMMIT_REMOTE_NAME'] ?? 'origin';
+  return {
+    remoteName: name,
+    remoteUrl: env['PRE_COMMIT_REMOTE_URL'] ?? name,
+    input: Buffer.from(`${local} ${to} ${env['PRE_COMMIT_REMOTE_BRANCH'] ?? local} ${from}\n`),
+  };
+}
