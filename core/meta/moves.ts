@@ -5,7 +5,7 @@
  */
 import type { Backend } from '../backend/backend.ts';
 import type { Digest } from '../digest.ts';
-import { DatamonError } from '../errors.ts';
+import { DatamonError, isRetryable } from '../errors.ts';
 import type { GitSha, PushId } from '../keys.ts';
 import type { Log } from '../log.ts';
 import type { CommitRecord, LabelRecord } from './events.ts';
@@ -91,7 +91,7 @@ async function branchEvent(
 ): Promise<BranchEvent> {
   const { bundle, gitOld, gitNew, totals, extraOids, missing, pushId, pushedBy, receipt } = move;
   const lockViolations =
-    bundle === null ? [] : await context.lockViolations({ before, after: bundle, by: pushedBy });
+    bundle === null ? [] : await violationsOf(before, bundle, pushedBy, context);
   return {
     branch,
     bundle,
@@ -108,6 +108,21 @@ async function branchEvent(
     forced: move.forced,
     lockViolations,
   };
+}
+
+/** The ref has moved already, so a check that cannot be made, for want of a page say, must not keep that from being recorded. */
+async function violationsOf(
+  before: Digest | null,
+  after: Digest,
+  by: string,
+  context: MoveContext,
+): Promise<readonly string[]> {
+  try {
+    return await context.lockViolations({ before, after, by });
+  } catch (error) {
+    if (!(error instanceof DatamonError) || isRetryable(error)) throw error;
+    return [];
+  }
 }
 
 /**

@@ -2,7 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { type Digest, digestOf } from '../../../core/digest.ts';
+import { hasCode } from '../../../core/errors.ts';
 import type { GitSha } from '../../../core/keys.ts';
 import { commitOf, decodeBundle, encodeBundle, isSynthetic } from '../../../core/meta/bundle.ts';
 import { commitId, createSyntheticCommit, parseCommit } from '../../../core/meta/commit-object.ts';
@@ -210,6 +212,20 @@ describe('core/meta/commit-object', () => {
     expect(parseCommit(commitText('author A <a> 9999999999999 +0000')).author.at).to.equal(null);
     expect(await codeOf(() => parseCommit(Buffer.from('blob')))).to.equal('CORRUPT');
     expect(await codeOf(() => parseCommit(Buffer.alloc(0)))).to.equal('CORRUPT');
+  });
+
+  it('throws nothing but its own error, whatever the bytes', () => {
+    const whole = synthetic().commitObject;
+    fc.assert(
+      fc.property(fc.nat(whole.length), fc.uint8Array({ maxLength: 30 }), (at, bytes) => {
+        try {
+          parseCommit(Buffer.concat([whole.subarray(0, at), bytes, whole.subarray(at)]));
+        } catch (error) {
+          expect(hasCode(error, 'CORRUPT')).to.equal(true, String(error));
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it('makes synthetic commits that parse back and cannot be broken out of', () => {

@@ -1,6 +1,7 @@
 /** History on a backend: bundles, branch logs, tags and labels, pending pushes; raced, repeated and in odd orders. */
 import { expect } from 'chai';
 import { digestOf } from '../../../core/digest.ts';
+import { DatamonError } from '../../../core/errors.ts';
 import { commitsPrefix, type GitSha, settingsLog } from '../../../core/keys.ts';
 import type { Announcement } from '../../../core/meta/model.ts';
 import { recordBundle } from '../../../core/meta/record.ts';
@@ -277,6 +278,32 @@ describe('core/meta/history: moves', () => {
       after: await world.digestOfCommit('b'),
       by: 'Ada <ada@example.org>',
     });
+  });
+});
+
+describe('core/meta/history: trouble', () => {
+  it('records a move though its locks cannot be checked, and waits where that may pass', async () => {
+    const failures = [
+      new DatamonError('CORRUPT', 'a page is gone'),
+      new DatamonError('UNAVAILABLE', 'later'),
+    ];
+    const world = createWorld({
+      lockViolations: async () => {
+        throw failures.shift();
+      },
+    });
+    expect(await world.push(null, 'a')).to.equal('recorded');
+    expect(await codeOf(world.push('a', 'b'))).to.equal('UNAVAILABLE');
+    expect(await mainLog(world)).to.have.length(1);
+  });
+
+  it('never passes on a bundle with a flipped bit', async () => {
+    const plan = new FaultPlan();
+    const world = createWorld({ backend: (inner) => createFaultyBackend(inner, plan) });
+    const { bundle } = await world.commit('a');
+    plan.flipBit(1, 1000);
+    expect(await codeOf(world.history.getBundle(bundle))).to.equal('CORRUPT');
+    expect((await world.history.getBundle(bundle)).commit).to.be.a('string');
   });
 });
 

@@ -5,7 +5,16 @@ import { type Digest, digestOf } from '../../../core/digest.ts';
 import { diffTrees, type TreeChange } from '../../../core/meta/diff.ts';
 import type { Entry, RawPath } from '../../../core/meta/model.ts';
 import { buildTree, PAGE_ENTRY_COUNT_MIN, sortEntries } from '../../../core/meta/tree-builder.ts';
-import { decodePage, isLeaf, PAGE_ENTRY_COUNT_MAX } from '../../../core/meta/tree-page.ts';
+import {
+  decodePage,
+  encodePage,
+  firstPathOf,
+  isLeaf,
+  PAGE_ENTRY_COUNT_MAX,
+  type PageReference,
+  pageTotals,
+  type TreePage,
+} from '../../../core/meta/tree-page.ts';
 import { entries, findEntry, listFolder } from '../../../core/meta/tree-reader.ts';
 import { codeOf } from '../../support/code-of.ts';
 import { createFakePages, type FakePageStore } from '../../support/fake-stores.ts';
@@ -103,14 +112,13 @@ describe('core/meta tree', () => {
   });
 
   it('cuts by force where no path ends a page', async () => {
-    const list: Entry[] = [];
-    for (let index = 0; list.length < 9000; index += 1) {
-      const path = `n${String(index).padStart(6, '0')}`;
-      const bits = Number.parseInt(digestOf(path).slice(0, 3), 16) >>> 3;
-      if (bits !== 0) list.push(entry(path, ''));
-    }
-    const tree = await buildTree(list);
+    const tree = await buildTree(uncut(9000));
     expect(tree.pages.map(({ children }) => children.length)).to.deep.equal([0, 0, 0, 3]);
+  });
+
+  it('refuses the last path of a page again as the first of the next', async () => {
+    const list = uncut(PAGE_ENTRY_COUNT_MAX);
+    expect(await codeOf(buildTree([...list, list.at(-1) ?? entry('x')]))).to.equal('INVALID');
   });
 
   it('rewrites few pages for one change among 20,000 entries', async () => {
@@ -240,14 +248,16 @@ describe('core/meta tree', () => {
   });
 
   it('says the same differences after edits of a tree of many pages, also against nothing', async () => {
-    const base = many(12_000);
+    const base = many(4_000);
+    const original = createFakePages();
+    const left = await stored(original, base);
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.tuple(fc.nat(11_999), fc.constantFrom('drop', 'edit', 'add')), {
+        fc.array(fc.tuple(fc.nat(3_999), fc.constantFrom('drop', 'edit', 'add')), {
           maxLength: 9,
         }),
         async (edits) => {
-          const pages = createFakePages();
+          const pages = copyOf(original);
           const edited = new Map(base.map((each) => [each.path, each]));
           for (const [index, edit] of edits) {
             const path = base[index]?.path ?? ('' as RawPath);
@@ -256,18 +266,16 @@ describe('core/meta tree', () => {
             else edited.set(`${path}.new` as RawPath, entry(`${path}.new`));
           }
           const list = [...edited.values()];
-          const [left, right] = [await stored(pages, base), await stored(pages, list)];
+          const right = await stored(pages, list);
           expect(await all(diffTrees(pages, left, right))).to.deep.equal(naiveDiff(base, list));
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 8 },
     );
-    const pages = createFakePages();
-    const root = await stored(pages, base);
-    expect(await all(diffTrees(pages, null, root))).to.have.length(12_000);
-    expect((await all(diffTrees(pages, root, null))).every((c) => c.change === 'removed')).to.equal(
-      true,
-    );
+    expect(await all(diffTrees(original, null, left))).to.have.length(4_000);
+    expect(
+      (await all(diffTrees(original, left, null))).every((c) => c.change === 'removed'),
+    ).to.equal(true);
   });
 
   it('reads only the pages that differ', async () => {
@@ -284,14 +292,72 @@ describe('core/meta tree', () => {
   });
 
   it('calls a page that is not what its parent says CORRUPT', async () => {
+    const bytes = encodePage({ level: 0, entries: [entry('a', '12'), entry('b', '345')] });
+    const honest = {
+      digest: digestOf(bytes),
+      fileCount: 2,
+      sizeBytes: 5,
+      firstPath: 'a' as RawPath,
+    };
+    const under = async (child: PageReference, level = 1) => {
+      const pages = createFakePages();
+      const root = encodePage({ level, children: [child] });
+      await pages.putPages([bytes, root]);
+      return await all(entries(pages, digestOf(root)));
+    };
+    expect(await under(honest)).to.have.length(2);
+    expect(await codeOf(under({ ...honest, fileCount: 1 }))).to.equal('CORRUPT');
+    expect(await codeOf(under({ ...honest, sizeBytes: 6 }))).to.equal('CORRUPT');
+    expect(await codeOf(under({ ...honest, firstPath: 'aa' as RawPath }))).to.equal('CORRUPT');
+    expect(await codeOf(under(honest, 2))).to.equal('CORRUPT');
+  });
+
+  it('compares trees of different heights without reading the pages they share', async () => {
     const pages = createFakePages();
-    const root = await stored(pages, many(3_000));
-    const [first = root] = (await buildTree(sortEntries(many(3_000)))).pages.at(-1)?.children ?? [];
-    const other = await buildTree([entry('z')]);
-    pages.stored.set(first, other.pages[0]?.bytes ?? Buffer.alloc(0));
-    expect(await codeOf(all(entries(pages, root)))).to.equal('CORRUPT');
+    const page = async (made: TreePage): Promise<PageReference> => {
+      const bytes = encodePage(made);
+      await pages.putPages([bytes]);
+      return {
+        digest: digestOf(bytes),
+        firstPath: firstPathOf(made) ?? ('' as RawPath),
+        ...pageTotals(made),
+      };
+    };
+    const leaf = (...names: string[]) =>
+      page({ level: 0, entries: names.map((name) => entry(name)) });
+    const [ab, cd, ef] = [await leaf('a', 'b'), await leaf('c', 'd'), await leaf('e', 'f')];
+    const low = await page({ level: 1, children: [ab, cd] });
+    const high = await page({
+      level: 2,
+      children: [low, await page({ level: 1, children: [ef] })],
+    });
+    const found = await all(diffTrees(pages, low.digest, high.digest));
+    expect(found.map(({ path, change }) => [path, change])).to.deep.equal([
+      ['e', 'added'],
+      ['f', 'added'],
+    ]);
+    expect(pages.reads).not.to.include(ab.digest).and.not.to.include(cd.digest);
+    const back = await all(diffTrees(pages, high.digest, low.digest));
+    expect(back.every(({ change }) => change === 'removed')).to.equal(true);
+    expect(pages.reads).not.to.include(ab.digest).and.not.to.include(cd.digest);
   });
 });
+
+function copyOf(pages: FakePageStore): FakePageStore {
+  const copy = createFakePages();
+  for (const [digest, page] of pages.stored) copy.stored.set(digest, page);
+  return copy;
+}
+
+/** Entries none of whose paths ends a page. */
+function uncut(count: number): Entry[] {
+  const list: Entry[] = [];
+  for (let index = 0; list.length < count; index += 1) {
+    const path = `n${String(index).padStart(6, '0')}`;
+    if (Number.parseInt(digestOf(path).slice(0, 3), 16) >>> 3 !== 0) list.push(entry(path, ''));
+  }
+  return list;
+}
 
 function naiveListing(list: readonly Entry[], folder: string) {
   const prefix = folder === '' ? '' : `${folder}/`;
