@@ -8,6 +8,7 @@ import { VERBS, type Verb, type VerbGroup } from './verbs.ts';
 const GROUPS: readonly VerbGroup[] = ['start', 'look', 'data', 'keep', 'run', 'also'];
 const GROUP_WIDTH = 7;
 const VERB_WIDTH = 26;
+const SCREEN_WIDTH = 96;
 
 export function helpScreen(style: Style): string {
   const lines = [
@@ -27,7 +28,10 @@ export function helpScreen(style: Style): string {
     '',
     'REF is a bundle id or its first digits, a branch, a label, or a git commit.',
     'Everywhere: -R/--repo URL, --json, -q, -v, --no-progress, --color=auto|always|never',
-    `Exit: ${STATUS_MEANINGS.map(([status, words]) => `${status} ${brief(words)}`).join(' · ')}`,
+    ...wrapped(
+      'Exit: ',
+      STATUS_MEANINGS.map(([status, words]) => `${status} ${brief(words)}`),
+    ),
   );
   return lines.join('\n');
 }
@@ -72,4 +76,19 @@ const widest = (texts: readonly string[]): [number] => [
 ];
 
 /** The part of a status's meaning that fits one line. */
-const brief = (words: string): string => words.split(/[;,(]/)[0]?.trim() ?? words;
+const brief = (words: string): string => words.split(/[;(]/)[0]?.trim() ?? words;
+
+/** Parts joined by dots, in lines no wider than the screen. */
+function wrapped(title: string, parts: readonly string[]): string[] {
+  const lines: string[] = [];
+  let line = title;
+  for (const part of parts) {
+    const joined =
+      line.trim() === title.trim() || line.trim() === '' ? line + part : `${line} · ${part}`;
+    if (joined.length > SCREEN_WIDTH) {
+      lines.push(line);
+      line = ' '.repeat(title.length) + part;
+    } else line = joined;
+  }
+  return [...lines, line];
+}

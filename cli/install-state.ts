@@ -1,5 +1,5 @@
 /** What `install` changed on this machine and what stood there before, so that `uninstall` can put exactly that back. */
-import { chmod, mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode } from '../core/errors.ts';
 import type { Io } from '../core/io.ts';
@@ -16,10 +16,15 @@ export interface ChangedKey {
 
 export interface InstallState {
   readonly changed: readonly ChangedKey[];
+  /** The global configuration file, where there was none before. */
+  readonly createdFile: string | null;
 }
+
+export const NO_STATE: InstallState = { changed: [], createdFile: null };
 
 const parseState: Parse<InstallState> = record<InstallState>({
   changed: listOf(record<ChangedKey>({ key: text, value: text, before: nullable(text) })),
+  createdFile: nullable(text),
 });
 
 /** A machine without a home has no state, and nothing to remember it in. */
@@ -33,14 +38,18 @@ export async function readInstallState(env: Io['env']): Promise<InstallState> {
     return parseState(parseJsonObject(await readFile(file), file), file);
   } catch (error) {
     // Absent or unreadable, it only costs what stood there before.
-    if (hasCode(error, 'CORRUPT') || hasCode(error, 'INVALID')) return { changed: [] };
-    if (error instanceof Error && 'code' in error) return { changed: [] };
+    if (hasCode(error, 'CORRUPT') || hasCode(error, 'INVALID')) return NO_STATE;
+    if (error instanceof Error && 'code' in error) return NO_STATE;
     throw error;
   }
 }
 
 /** Adds changes; what stood there before the first of them is kept. */
-export async function noteChanges(env: Io['env'], changes: readonly ChangedKey[]): Promise<void> {
+export async function noteChanges(
+  env: Io['env'],
+  changes: readonly ChangedKey[],
+  createdFile: string | null,
+): Promise<void> {
   if (changes.length === 0) return;
   const earlier = await readInstallState(env);
   const changed = new Map(earlier.changed.map((change) => [change.key, change]));
@@ -51,9 +60,35 @@ export async function noteChanges(env: Io['env'], changes: readonly ChangedKey[]
   if (stateFolder(env) === null) return;
   await mkdir(folderOf(env), { recursive: true });
   const temp = `${stateFile(env)}.new`;
-  await writeFile(temp, `${JSON.stringify({ changed: [...changed.values()] }, null, 2)}\n`);
+  const state: InstallState = {
+    changed: [...changed.values()],
+    createdFile: earlier.createdFile ?? createdFile,
+  };
+  await writeFile(temp, `${JSON.stringify(state, null, 2)}\n`);
   await rename(temp, stateFile(env));
 }
+
+/** Where `git config --global` will make a file, if it has none to write into. */
+export async function absentGlobalFile(env: Io['env']): Promise<string | null> {
+  const home = env['HOME'];
+  if (home === undefined) return null;
+  const xdg = join(env['XDG_CONFIG_HOME'] ?? join(home, '.config'), 'git', 'config');
+  const named = env['GIT_CONFIG_GLOBAL'];
+  const candidates = named === undefined ? [join(home, '.gitconfig'), xdg] : [named];
+  for (const file of candidates) if ((await sizeOf(file)) !== null) return null;
+  return candidates[0] ?? null;
+}
+
+/** Takes away a global configuration file that was made for us and has nothing in it any more. */
+export async function removeCreatedFile({ createdFile }: InstallState): Promise<void> {
+  if (createdFile !== null && (await sizeOf(createdFile)) === 0) await rm(createdFile);
+}
+
+const sizeOf = (file: string): Promise<number | null> =>
+  stat(file).then(
+    ({ size }) => size,
+    () => null,
+  );
 
 /** One file that hooks can run where install.sh left no launcher: it starts this very program. */
 export async function writeLauncher(env: Io['env'], command: string): Promise<string> {

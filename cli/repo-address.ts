@@ -107,6 +107,10 @@ function splitStore(text: string): string[] {
 const isBareName = (text: string): boolean =>
   !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(text) && !/^[./]/.test(text) && !text.includes('//');
 
+/** Git hosts with LFS servers of their own; asking them whether they are datamon's would only cost time. */
+const OTHER_LFS_HOSTS =
+  /^https?:\/\/(?:[^/]*\.)?(?:github\.com|gitlab\.com|bitbucket\.org|codeberg\.org)(?:[:/]|$)/i;
+
 /** The repo that a clone's git-lfs talks to, where that is one datamon can open; else null. */
 export async function cloneRepoUrl(clone: GitRepository): Promise<RepoUrl | null> {
   const endpoint = await lfsEndpoint({
@@ -114,7 +118,7 @@ export async function cloneRepoUrl(clone: GitRepository): Promise<RepoUrl | null
     remote: await defaultRemote(clone),
     operation: 'download',
   });
-  if (endpoint.kind === 'other' || endpoint.url === '') return null;
+  if (endpoint.kind === 'other' || OTHER_LFS_HOSTS.test(endpoint.url)) return null;
   try {
     return parseRepoUrl(endpoint.url);
   } catch (error) {

@@ -115,9 +115,17 @@ export class SafeWriter {
     }
   }
 
-  async makeFolder(segments: readonly Buffer[]): Promise<void> {
-    const { folders } = await this.#descend([...segments, Buffer.alloc(0)]);
-    await closeAll(folders);
+  async makeFolder(segments: readonly Buffer[]): Promise<WriteResult> {
+    const { folders, name } = await this.#descend(segments);
+    try {
+      const path = below(last(folders).path, name);
+      const isThere = (await statOrNull(path)) !== null;
+      const { handle } = await this.#enter(path, name);
+      await handle.close();
+      return isThere ? 'already' : 'written';
+    } finally {
+      await closeAll(folders);
+    }
   }
 
   /** Opens every folder above the last segment, making those that are absent. */

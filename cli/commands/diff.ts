@@ -105,5 +105,6 @@ function summary(
   const { added, removed, changed } = counts;
   if (added + removed + changed === 0)
     return `datamon: ${before.ref} and ${after.ref}: no file differs`;
-  return `datamon: ${formatCount(added + removed + changed, 'file')} differ: ${added} added, ${removed} removed, ${changed} changed`;
+  const count = added + removed + changed;
+  return `datamon: ${formatCount(count, 'file')} ${count === 1 ? 'differs' : 'differ'}: ${added} added, ${removed} removed, ${changed} changed`;
 }

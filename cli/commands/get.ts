@@ -1,9 +1,10 @@
 /** `datamon get`: downloads a bundle, or a part of it, without git. Writes below one folder and nowhere else. */
 import { resolve } from 'node:path';
 import { formatBytes, formatCount } from '../../client/format.ts';
+import type { ByteStream } from '../../core/bytes.ts';
 import { DatamonError, hasCode } from '../../core/errors.ts';
 import { EXIT } from '../../core/io.ts';
-import type { Entry, RawPath } from '../../core/meta/model.ts';
+import type { Entry, EntryKind, RawPath } from '../../core/meta/model.ts';
 import { checkoutProblem, foldPath } from '../../core/meta/path-safety.ts';
 import { rawPathToText } from '../../core/meta/raw-path.ts';
 import { parseRefPath } from '../../core/meta/ref-text.ts';
@@ -20,6 +21,7 @@ import { noSuchPath, type Snapshot, Snapshots } from '../snapshot.ts';
 
 export interface GetRow {
   readonly path: WirePath;
+  readonly kind: EntryKind;
   readonly bytes: number;
   readonly outcome: 'written' | 'already' | 'planned' | 'left out' | 'refused' | 'failed';
   readonly reason: string | null;
@@ -112,6 +114,7 @@ interface Counts {
 }
 
 function count(counts: Counts, row: GetRow): void {
+  if (row.kind === 'directory' && row.reason === null) return;
   if (row.outcome === 'written' || row.outcome === 'already' || row.outcome === 'planned') {
     counts[row.outcome] += 1;
     if (row.outcome !== 'already') counts.bytes += row.bytes;
@@ -191,7 +194,7 @@ function next(running: Promise<GetRow>[]): Promise<GetRow> {
 }
 
 async function one(job: Job, entry: Entry): Promise<GetRow> {
-  const row = { path: formatPath(entry.path), bytes: entry.sizeBytes };
+  const row = { path: formatPath(entry.path), kind: entry.kind, bytes: entry.sizeBytes };
   const below = entry.path.slice(job.strip) as RawPath;
   const problem = checkoutProblem(below, { windows: job.context.runtime.platform === 'win32' });
   if (problem !== null) return { ...row, outcome: 'refused', reason: problem };
@@ -205,7 +208,8 @@ async function one(job: Job, entry: Entry): Promise<GetRow> {
   try {
     return { ...row, outcome: await write(job, job.writer, entry, below), reason: null };
   } catch (error) {
-    return { ...row, outcome: 'failed', reason: reasonOf(error) };
+    const outcome = hasCode(error, 'FORBIDDEN') ? 'refused' : 'failed';
+    return { ...row, outcome, reason: reasonOf(error) };
   }
 }
 
@@ -219,8 +223,7 @@ async function write(
   if (signal.aborted) throw new DatamonError('CANCELLED', 'stopped');
   const segments = below.split('/').map((segment) => Buffer.from(segment, 'latin1'));
   if (entry.kind === 'directory') {
-    await writer.makeFolder(segments);
-    return 'written';
+    return writer.makeFolder(segments);
   }
   // Where a twin by case or Unicode form came before, replacing could replace that one.
   const key = foldPath(below);
@@ -239,9 +242,12 @@ async function write(
     executable: entry.executable,
     replace,
     signal,
-    open: () => blobs.get(oid),
+    // No store holds the empty file: it has no bytes.
+    open: () => (entry.sizeBytes === 0 ? noBytes() : blobs.get(oid)),
   });
 }
+
+async function* noBytes(): ByteStream {}
 
 /** One file's failure fails no other, unless no other could fare better. */
 function reasonOf(error: unknown): string {

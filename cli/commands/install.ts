@@ -8,7 +8,7 @@ import { usageError } from '../args.ts';
 import { type Command, NO_OPERANDS, type Outcome, rowsOf } from '../command.ts';
 import { type Context, cloneOf } from '../context.ts';
 import { FILTER_KEYS, HOOKS_KEY, installPlan, type PlannedEntry } from '../install-plan.ts';
-import { type ChangedKey, noteChanges } from '../install-state.ts';
+import { absentGlobalFile, type ChangedKey, noteChanges } from '../install-state.ts';
 
 export interface ConfigChange {
   readonly key: string;
@@ -46,7 +46,7 @@ export const install: Command<ConfigChange> = {
     columns: [
       { name: 'outcome', cell: (row) => row.outcome, mark: (text, _row, style) => style.dim(text) },
       { name: 'key', cell: (row) => row.key },
-      { name: 'value', cell: (row) => `= ${row.value ?? ''}` },
+      { name: 'value', cell: (row) => (row.value === null ? '' : `= ${row.value}`) },
     ],
     header: false,
     id: (row) => row.key,
@@ -83,6 +83,7 @@ export async function runInstall(
   const choice = { hooks: hooks ?? earlier, servers };
   const rows: ConfigChange[] = [];
   const changed: ChangedKey[] = [];
+  const createdFile = await absentGlobalFile(context.io.env);
   for (const entry of await installPlan(choice, context.io, context.runtime)) {
     const before = await currentValue(git, entry, level);
     const outcome = before === entry.value ? 'unchanged' : dryRun ? 'would set' : 'set';
@@ -94,7 +95,7 @@ export async function runInstall(
   const filters = await ensureFilters(git, level, dryRun);
   rows.push(...filters);
   changed.push(...filters.filter((row) => row.outcome === 'set').map(toChangedKey));
-  if (level === 'global') await noteChanges(context.io.env, changed);
+  if (level === 'global') await noteChanges(context.io.env, changed, createdFile);
   return rows;
 }
 

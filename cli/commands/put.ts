@@ -104,15 +104,17 @@ async function runPut(context: Context, options: Options): Promise<Outcome<PutRo
   ]);
 }
 
-/** `REPO[:BRANCH]`: no repo name holds a colon, so the last one behind the repo separates. */
+/** `REPO[:BRANCH]`: no repo name holds a colon, so the first one behind scheme and host separates. */
 export function splitBranch(text: string): { readonly repo: string; readonly branch: string } {
-  const [, repo, branch] =
-    /^((?:[A-Za-z][A-Za-z0-9+.-]*:{1,2}(?:[a-z0-9+]+:)?(?:\/\/[^/]*)?)?[^:]*):(.*)$/s.exec(text) ??
-    [];
-  if (repo === undefined || branch === undefined) return { repo: text, branch: DEFAULT_BRANCH };
-  if (branch === '')
+  const [prefix = ''] =
+    /^(?:datamon::)?(?:https?:\/\/[^/]*|[a-z][a-z0-9+]*:\/\/|memory:)?/i.exec(text) ?? [];
+  const colon = text.indexOf(':', prefix.length);
+  if (colon < 0) return { repo: text, branch: DEFAULT_BRANCH };
+  const branch = text.slice(colon + 1);
+  if (branch === '') {
     throw usageError(`${JSON.stringify(text)} names no branch behind the colon`, 'put');
-  return { repo, branch };
+  }
+  return { repo: text.slice(0, colon), branch };
 }
 
 /** Every file's bytes; the first failure is thrown once what had begun has ended. */

@@ -1,6 +1,6 @@
 /** `datamon record`: makes bundles for what is on the git remote and has none: pushes without the hook, merges by button. */
 import { formatBytes, formatCount, shortId } from '../../client/format.ts';
-import { DatamonError } from '../../core/errors.ts';
+import { DatamonError, hasCode } from '../../core/errors.ts';
 import { EXIT } from '../../core/io.ts';
 import type { GitSha } from '../../core/keys.ts';
 import { displayPath } from '../../core/meta/raw-path.ts';
@@ -85,7 +85,7 @@ async function runRecord(context: Context, options: Options): Promise<Outcome<Re
     });
   }
   const id = await remoteId(url, clone.topLevel ?? clone.gitDir);
-  const there = await listRemoteRefs(clone.git, remote, { timeoutMs: REMOTE_TIMEOUT_MS });
+  const there = await refsOf(clone, remote);
   const targets = options.flag('all')
     ? allTargets(there)
     : await namedTargets(clone, there, options.operands);
@@ -100,6 +100,18 @@ async function runRecord(context: Context, options: Options): Promise<Outcome<Re
     }
   };
   return { rows: rows(), status: () => (bad > 0 ? EXIT.partial : EXIT.ok) };
+}
+
+async function refsOf(clone: GitRepository, remote: string) {
+  try {
+    return await listRemoteRefs(clone.git, remote, { timeoutMs: REMOTE_TIMEOUT_MS });
+  } catch (cause) {
+    if (!hasCode(cause, 'UNAVAILABLE')) throw cause;
+    throw new DatamonError('UNAVAILABLE', `${cause.message}: the git remote does not answer`, {
+      cause,
+      hint: `See why: git ls-remote ${remote}`,
+    });
+  }
 }
 
 /** CI may be the first to come: the repo is made, with this git remote as its canonical one. */

@@ -1,4 +1,5 @@
 /** `datamon repo`: the repos of a store or server. */
+import { formatCount } from '../../client/format.ts';
 import { listRepositories } from '../../client/open.ts';
 import { type Endpoint, formatRepoUrl, parseEndpoint } from '../../client/repo-url.ts';
 import { DatamonError } from '../../core/errors.ts';
@@ -52,9 +53,13 @@ export const repo: Command<RepoRow> = {
       { name: 'by', cell: (row) => row.createdBy ?? '' },
       {
         name: 'branches',
-        cell: (row) => (row.branches === undefined ? '' : `${row.branches} branches`),
+        cell: (row) =>
+          row.branches === undefined ? '' : formatCount(row.branches, 'branch', 'branches'),
       },
-      { name: 'labels', cell: (row) => (row.labels === undefined ? '' : `${row.labels} labels`) },
+      {
+        name: 'labels',
+        cell: (row) => (row.labels === undefined ? '' : formatCount(row.labels, 'label')),
+      },
       { name: 'url', cell: (row) => row.page ?? row.url },
     ],
     header: false,

@@ -15,7 +15,13 @@ import {
   HOOKS_KEY,
   STANDALONE_KEY,
 } from '../install-plan.ts';
-import { type ChangedKey, forgetInstall, readInstallState } from '../install-state.ts';
+import {
+  type ChangedKey,
+  forgetInstall,
+  NO_STATE,
+  readInstallState,
+  removeCreatedFile,
+} from '../install-state.ts';
 import { type ConfigChange, gitFor, type InstallLevel } from './install.ts';
 
 const OWN_KEYS = [AGENT_PATH_KEY, AGENT_CONCURRENT_KEY, STANDALONE_KEY, HOOKS_KEY];
@@ -49,7 +55,7 @@ async function runUninstall(context: Context, options: Options): Promise<Outcome
   const level: InstallLevel = options.flag('local') ? 'local' : 'global';
   const dryRun = options.flag('dry-run');
   const git = await gitFor(context, level);
-  const state = level === 'global' ? await readInstallState(context.io.env) : { changed: [] };
+  const state = level === 'global' ? await readInstallState(context.io.env) : NO_STATE;
   const rows: ConfigChange[] = [];
   for (const key of new Set([...OWN_KEYS, ...state.changed.map((change) => change.key)])) {
     if (key.startsWith('credential.')) continue;
@@ -60,6 +66,7 @@ async function runUninstall(context: Context, options: Options): Promise<Outcome
   const clones = level === 'global' ? await knownClones(context.io.env) : [git.cwd];
   for (const folder of clones) rows.push(...(await cleanClone(context, folder, dryRun)));
   if (level === 'global' && !dryRun) {
+    await removeCreatedFile(state);
     await forgetClones(context.io.env);
     await forgetInstall(context.io.env);
   }
