@@ -57,16 +57,18 @@ function cloneBox({ info, url }: OverviewView): Html {
   const clone =
     remote === null
       ? `git config -f .lfsconfig lfs.url ${url}`
-      : `git -c lfs.url=${url} clone ${remote}`;
+      : `git clone -c lfs.url=${url} ${remote}`;
   return html`<h2>${remote === null ? 'Push to it' : 'Clone'}</h2>${command(clone)}
 <p class="dim">${remote === null ? 'In a clone that tracks files with Git LFS; the next git push stores them here.' : 'Works with plain Git LFS too, datamon or not.'}</p>`;
 }
 
-/** Shown as a command only where it is an address and no option; what a client said is never trusted to be harmless. */
+/**
+ * The remote as an address to clone from. Kept is `host/path` or `file:///path`; anything that is more than that is not shown
+ * as a command, since what a client said is never trusted to be harmless in a shell.
+ */
 function cloneable(remote: string | null): string | null {
-  return remote !== null && /^(?:https?|ssh|git|file):\/\/[\w.~:/@%+-]+$/.test(remote)
-    ? remote
-    : null;
+  if (remote === null || !/^(?:file:\/\/)?[\w/][\w.~:/@%+-]*$/.test(remote)) return null;
+  return remote.startsWith('file://') ? remote : `https://${remote}`;
 }
 
 function branchList({ repo, branches, now }: OverviewView): Html {

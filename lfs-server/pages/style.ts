@@ -1,7 +1,7 @@
 /** The one style sheet of all pages: served from /assets, light and dark, readable on a phone. */
 
 /** Part of its URL, so that a new version is fetched at once. */
-export const STYLE_VERSION = '1';
+export const STYLE_VERSION = '2';
 
 export const STYLE = `
 :root{color-scheme:light dark;--bg:#fff;--soft:#f6f7f9;--line:#dde1e6;--text:#1c2127;--dim:#626b76;--link:#1a5fb4;
@@ -10,23 +10,25 @@ export const STYLE = `
 --link:#78aeee;--add:#57c08a;--del:#f08a80;--mod:#dcab53;--bar:#3fb37f;--barbg:#2a3037;--tag:#1d2a3c;--warn:#2f2710;--warnline:#6b5618}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
+body{margin:0;min-height:100vh;display:flex;flex-direction:column;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
 a{color:var(--link);text-decoration:none}
 a:hover{text-decoration:underline}
 code,pre,.mono{font-family:ui-monospace,SFMono-Regular,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.92em}
 .top{background:var(--soft);border-bottom:1px solid var(--line)}
 .in{max-width:1180px;margin:0 auto;padding:0 24px}
-.top .in{display:flex;align-items:center;gap:14px;min-height:56px;flex-wrap:wrap}
+.top .in{display:flex;align-items:center;gap:4px 14px;flex-wrap:wrap}
+.top .in:first-child{padding-top:14px;padding-bottom:8px}
+.top .in:only-child{padding-bottom:14px}
 .brand{display:flex;align-items:center;gap:9px;font-weight:650;color:var(--text);letter-spacing:-.01em}
 .brand svg{width:20px;height:20px;fill:var(--bar)}
 .where{font-size:17px;overflow-wrap:anywhere}
 .where b{font-weight:650}
 .sep{color:var(--dim);padding:0 3px}
-.tabs{display:flex;gap:4px;overflow-x:auto}
+.top .tabs{gap:4px;flex-wrap:nowrap;overflow-x:auto;padding-left:12px}
 .tabs a{padding:8px 12px;color:var(--dim);border-bottom:2px solid transparent;white-space:nowrap}
 .tabs a:hover{color:var(--text);text-decoration:none}
 .tabs a.on{color:var(--text);border-color:var(--bar);font-weight:600}
-main{padding-top:24px;padding-bottom:48px}
+main.in{padding-top:28px;padding-bottom:56px;flex:1 0 auto;width:100%}
 h1{font-size:21px;line-height:1.3;margin:0 0 6px;font-weight:650;overflow-wrap:anywhere}
 h2{font-size:16px;margin:32px 0 10px;font-weight:650}
 h2 .dim{font-weight:400}
@@ -41,8 +43,7 @@ table{border-collapse:collapse;width:100%}
 th{font-weight:500;color:var(--dim);text-align:left;font-size:13px;background:var(--soft)}
 th.num{text-align:right}
 th,td{padding:8px 16px;border-top:1px solid var(--line);vertical-align:top}
-tr:first-child>th,.head+.scroll tr:first-child>td{border-top:0}
-thead+tbody tr:first-child td{border-top:1px solid var(--line)}
+thead th,tbody:first-child>tr:first-child>td{border-top:0}
 tbody tr:hover td{background:var(--soft)}
 td.name{overflow-wrap:anywhere;min-width:180px}
 td.subject{min-width:220px;overflow-wrap:anywhere}
@@ -66,6 +67,8 @@ pre.code{white-space:pre;overflow-wrap:normal}
 .crumbs{font-size:16px;margin:0 0 14px;overflow-wrap:anywhere}
 .cols{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:24px}
 .cols h2{margin-top:24px}
+.cols td.name,.cols td.subject{min-width:0}
+pre.text+.facts{border-top:1px solid var(--line)}
 .add{color:var(--add)}.del{color:var(--del)}.mod{color:var(--mod)}
 .sign{font-weight:700;text-align:center;width:44px;padding-right:0}
 .btn{display:inline-block;border:1px solid var(--line);background:var(--bg);border-radius:6px;padding:3px 12px;color:var(--text);font-size:14px;white-space:nowrap}

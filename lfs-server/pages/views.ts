@@ -52,11 +52,11 @@ function bundleRow(repo: RepoName, { event, commit }: PushedBundle, now: Date): 
   const { bundle, gitNew, totals, receipt } = event;
   if (bundle === null || gitNew === null) {
     return html`<tr><td class="dim">–</td><td class="subject dim">the branch was deleted</td><td></td>
-<td class="wide">${person(event.pushedBy)}</td><td class="nowrap">${ago(event.pushedAt, now)}</td><td colspan="4"></td></tr>`;
+<td class="wide nowrap">${person(event.pushedBy)}</td><td class="nowrap">${ago(event.pushedAt, now)}</td><td colspan="4"></td></tr>`;
   }
   return html`<tr><td>${bundleLink(repo, bundle)}</td>
 <td class="subject"><a href="${inRepo(repo, 'commit', gitNew)}">${commit?.subject || shortId(gitNew)}</a> ${flags(event)}</td>
-<td>${commit === null ? '' : person(commit.author.name || commit.author.mail)}</td><td class="wide">${person(event.pushedBy)}</td>
+<td class="nowrap">${commit === null ? '' : person(commit.author.name || commit.author.mail)}</td><td class="wide nowrap">${person(event.pushedBy)}</td>
 <td class="nowrap">${ago(event.pushedAt, now)}</td><td class="num">${count(totals.fileCount)}</td>
 <td class="num">${bytes(totals.sizeBytes)}</td><td class="num">${receipt.measured ? bytes(receipt.newBytes) : '–'}</td>
 <td>${reuse(event)}</td></tr>`;

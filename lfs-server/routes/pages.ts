@@ -88,7 +88,7 @@ async function showOverview(call: Call): Promise<void> {
   );
   heads.sort((a, b) => (a.event.pushedAt < b.event.pushedAt ? 1 : -1));
   const names = heads.map(({ event }) => event.branch);
-  const main = ['main', 'master'].find((name) => names.includes(name)) ?? names[0] ?? null;
+  const main = mainOf(names);
   const newest = main === null ? [] : await take(history.branchLog(main), ROWS_ON_OVERVIEW);
   const labels = (await take(history.labels(), BRANCHES_MAX)).map(({ event }) => event);
   const head = newest[0]?.event.bundle ?? null;
@@ -106,6 +106,12 @@ async function showOverview(call: Call): Promise<void> {
       now: new Date(),
     }),
   );
+}
+
+/** The branch most people mean; branches of other remotes last. */
+function mainOf(names: readonly string[]): string | null {
+  const usual = ['main', 'master'].find((name) => names.includes(name));
+  return usual ?? names.find((name) => !name.startsWith('~')) ?? names[0] ?? null;
 }
 
 async function rootReadme(repository: Repository, bundle: Digest) {
