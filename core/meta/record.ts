@@ -117,10 +117,12 @@ export async function missingOids(
   return missing;
 }
 
-/** The blob an entry needs to be stored, or null: empty files, links, submodules and data elsewhere need none. */
+/** The blob an entry needs to be stored, or null: empty files, links whose target stands in the entry, submodules and data elsewhere need none. */
 export function storedOid(entry: Entry): Digest | null {
-  const isStored = entry.kind === 'lfs' || entry.kind === 'git';
-  return isStored && entry.oid !== EMPTY_DIGEST ? entry.oid : null;
+  const { kind, oid, reference } = entry;
+  const isStored =
+    kind === 'lfs' || kind === 'git' || (kind === 'symlink' && reference === undefined);
+  return isStored && oid !== EMPTY_DIGEST ? oid : null;
 }
 
 /** Chunks of a blob by digest and size, where that is known. */

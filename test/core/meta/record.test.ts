@@ -108,13 +108,15 @@ describe('core/meta/record', () => {
       entryOf('3', 'gone'),
       { ...entryOf('4', 'also gone'), kind: 'git' },
       { ...entryOf('5', ''), oid: EMPTY_DIGEST },
-      { ...entryOf('6', 'target'), kind: 'symlink' },
+      { ...entryOf('6', 'target'), kind: 'symlink', reference: 'target' },
+      { ...entryOf('6b', 'caf\xe9'), kind: 'symlink' },
       { ...entryOf('7', 'elsewhere'), kind: 'external', reference: 'gs://b/k' },
       { path: '8' as RawPath, kind: 'submodule', ...none },
     ]);
     expect(await missingOids(world, descriptor.tree)).to.deep.equal([
       digestOf('gone'),
       digestOf('also gone'),
+      digestOf('caf\xe9'),
     ]);
   });
 
