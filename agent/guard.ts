@@ -14,10 +14,10 @@ export async function guarded<T>(
   { signal, onProgress, stallMs }: GuardOptions,
   work: (options: TransferOptions) => Promise<T>,
 ): Promise<T> {
-  signal.throwIfAborted();
+  throwIfStopped(signal);
   const own = new AbortController();
   const stop = (error: DatamonError): void => own.abort(error);
-  const cancel = (): void => stop(new DatamonError('CANCELLED', 'the transfer was stopped'));
+  const cancel = (): void => stop(stoppedError());
   const stall = (): void => {
     const minutes = Math.round(stallMs / 60_000);
     stop(
@@ -43,6 +43,15 @@ export async function guarded<T>(
     clearTimeout(timer);
     signal.removeEventListener('abort', cancel);
   }
+}
+
+/** CANCELLED once the signal is aborted, whatever the reason it carries. */
+export function throwIfStopped(signal: AbortSignal): void {
+  if (signal.aborted) throw stoppedError();
+}
+
+function stoppedError(): DatamonError {
+  return new DatamonError('CANCELLED', 'the transfer was stopped');
 }
 
 function whenAborted(signal: AbortSignal): Promise<never> {

@@ -1,5 +1,6 @@
 /** Bounded retries inside the agent, because git-lfs has none for custom transfers. Only what may pass by itself (UNAVAILABLE) is tried again. */
 import { DatamonError, isRetryable } from '../core/errors.ts';
+import { throwIfStopped } from './guard.ts';
 
 const PAUSE_BASE_MS = 250;
 const PAUSE_MAX_MS = 10_000;
@@ -40,11 +41,11 @@ export async function withRetries<T>(
 ): Promise<T> {
   let failures = 0;
   for (;;) {
-    options.signal.throwIfAborted();
+    throwIfStopped(options.signal);
     try {
       return await attempt();
     } catch (error) {
-      if (options.signal.aborted) throw new DatamonError('CANCELLED', 'the transfer was stopped');
+      throwIfStopped(options.signal);
       if (!isRetryable(error)) throw error;
       failures = progressed() ? 1 : failures + 1;
       if (failures >= options.attemptCount) throw error;

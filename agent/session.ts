@@ -5,6 +5,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { DatamonError } from '../core/errors.ts';
 import { type Answers, createAnswers } from './answers.ts';
+import { throwIfStopped } from './guard.ts';
 import { readLines } from './lines.ts';
 import type { Log } from './log-file.ts';
 import {
@@ -199,7 +200,7 @@ async function serve(session: Session, request: ObjectRequest): Promise<void> {
   const release = await session.slots.take();
   try {
     const transfers = await opened(session);
-    abort.signal.throwIfAborted();
+    throwIfStopped(abort.signal);
     const transferOptions = { onProgress: progress.report, signal: abort.signal };
     const path = await transfer(transfers, request, transferOptions);
     const last = progress.finish();

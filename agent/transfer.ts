@@ -6,7 +6,7 @@ import { createHasher, type Hasher } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { downloadBasic, uploadBasic } from './basic-transfer.ts';
 import { type FileSource, openFileSource } from './file-source.ts';
-import { guarded, STALL_TIMEOUT_MS } from './guard.ts';
+import { guarded, STALL_TIMEOUT_MS, throwIfStopped } from './guard.ts';
 import type { Log } from './log-file.ts';
 import type { DownloadRequest, ObjectRequest, UploadRequest } from './messages.ts';
 import { type Pauses, type RetryOptions, withRetries } from './retry.ts';
@@ -181,7 +181,7 @@ interface Receiver extends TransferOptions {
 async function receive(bytes: ByteStream, receiver: Receiver): Promise<void> {
   const { target, received, signal, onProgress } = receiver;
   for await (const piece of bytes) {
-    signal.throwIfAborted();
+    throwIfStopped(signal);
     if (received.bytes + piece.length > target.request.sizeBytes) {
       throw damaged(target.request, `more than ${target.request.sizeBytes} bytes arrived`);
     }

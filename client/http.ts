@@ -17,7 +17,6 @@ export interface HttpLimits {
 }
 
 export const HTTP_LIMITS: HttpLimits = { answerTimeoutMs: 60_000, stallTimeoutMs: 60_000 };
-const AUTHORIZATION = 'Authorization';
 const REDIRECT_COUNT_MAX = 3;
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 
@@ -74,9 +73,14 @@ function redirected(request: HttpRequest, location: string): HttpRequest {
   if (to.username !== '' || to.password !== '') throw refuse('to a URL with credentials in it');
   if (from.protocol === 'https:' && to.protocol === 'http:') throw refuse('from https to http');
   if (request.method !== 'GET') throw refuse(`to ${to.origin}; only GETs may be redirected`);
-  const headers = { ...request.headers };
-  if (to.origin !== from.origin) delete headers[AUTHORIZATION];
+  const headers = to.origin === from.origin ? request.headers : harmless(request.headers);
   return { ...request, url: to.href, headers };
+}
+
+/** What may be told to another origin: an action's own headers can be as secret as Authorization. */
+function harmless(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const kept = Object.entries(headers).filter(([name]) => /^(accept|range|content-)/i.test(name));
+  return Object.fromEntries(kept);
 }
 
 function send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
