@@ -9,7 +9,7 @@ import type { FileUpload } from './file-upload.ts';
 import type { PackSender, SentPack } from './pack-sender.ts';
 import type { RepoClient } from './repo-client.ts';
 
-const BATCH_SIZE_MAX_BYTES = 8 * 1024 * 1024;
+const BATCH_SIZE_MAX_BYTES = 4 * 1024 * 1024;
 const BATCH_COUNT_MAX = 4_000;
 const BASIS_COUNT_MAX = 1_000;
 /** Frames compressed at once. */
@@ -119,8 +119,10 @@ export class ChunkSorter {
       })),
     );
     for (const { frame, upload } of encoded) {
-      const pack = await this.#options.sender.add(frame, () => upload.credit(frame.rawLength));
-      upload.newBytes += frame.rawLength;
+      const { rawLength } = frame;
+      // The credit lives until its pack is sent: it must not keep the frame's bytes alive so long.
+      const pack = await this.#options.sender.add(frame, () => upload.credit(rawLength));
+      upload.newBytes += rawLength;
       upload.storedBytes += FRAME_HEADER_SIZE_BYTES + frame.storedLength;
       this.#remember(frame.digest, pack);
       upload.packs.add(pack);
