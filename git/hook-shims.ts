@@ -47,7 +47,7 @@ export async function inspectHooks(repo: GitRepository): Promise<HookReport> {
   const [prePush] = hooks;
   const isForeign = prePush?.owner === 'foreign';
   if (prePush?.owner !== 'ours' && (repo.hooksPath !== null || isForeign)) {
-    const text = isForeign ? await readFile(prePush.path, 'utf8') : null;
+    const text = isForeign ? await readFile(prePush.path, 'utf8').catch(() => '') : null;
     return { state: 'refused', hooks, snippet: await snippetFor(repo, text) };
   }
   const state = prePush?.owner === 'ours' || prePush?.owner === 'stock' ? prePush.owner : 'absent';

@@ -51,22 +51,23 @@ export interface LocalPending {
 }
 
 const folderOf = (repo: GitRepository): string => join(ownFolder(repo), 'pending');
-const fileOf = (repo: GitRepository, push: PushId): string => join(folderOf(repo), `${push}.json`);
+export const pendingFile = (repo: GitRepository, push: PushId): string =>
+  join(folderOf(repo), `${push}.json`);
 
 export async function writePending(repo: GitRepository, pending: LocalPending): Promise<void> {
   await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
-  const file = fileOf(repo, pending.pushId);
+  const file = pendingFile(repo, pending.pushId);
   const temp = `${file}.${randomHex(secureRandom, 4)}`;
   await writeFile(temp, JSON.stringify(pending), { mode: 0o600, flag: 'wx' });
   await rename(temp, file);
 }
 
 export async function removePending(repo: GitRepository, push: PushId): Promise<void> {
-  await rm(fileOf(repo, push), { force: true });
+  await rm(pendingFile(repo, push), { force: true });
 }
 
 export async function readPending(repo: GitRepository, push: PushId): Promise<LocalPending | null> {
-  const text = await readFile(fileOf(repo, push), 'utf8').catch(() => null);
+  const text = await readFile(pendingFile(repo, push), 'utf8').catch(() => null);
   return text === null ? null : parsePending(text);
 }
 

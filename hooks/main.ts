@@ -33,6 +33,18 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitStatus>
   }
 }
 
+/** sh waits for next to nothing; Node is started only if the push left something to settle. For half a day at most. */
+const WAIT = `
+pid=$1 file=$2 left=216000
+shift 2
+while [ $left -gt 0 ] && kill -0 "$pid" 2>/dev/null; do
+  sleep 0.2 2>/dev/null || sleep 1
+  left=$((left - 1))
+done
+[ -e "$file" ] || exit 0
+exec "$@"
+`;
+
 function realWorld(io: Io): HookWorld {
   return {
     io,
@@ -40,8 +52,9 @@ function realWorld(io: Io): HookWorld {
     nowMs: () => Date.now(),
     isAlive,
     sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
-    detach: (args, { cwd, env }) => {
-      const child = spawn(process.execPath, [...process.execArgv, ...ownProgram(), ...args], {
+    runAfter: ({ pid, unless, args, cwd, env }) => {
+      const program = [process.execPath, ...process.execArgv, ...ownProgram(), ...args];
+      const child = spawn('/bin/sh', ['-c', WAIT, 'datamon', String(pid), unless, ...program], {
         cwd,
         env: env as NodeJS.ProcessEnv,
         detached: true,

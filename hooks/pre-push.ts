@@ -15,7 +15,13 @@ import { newPushId } from '../git/record-commit.ts';
 import { remoteId } from '../git/remote-id.ts';
 import { type GitRepository, openGitRepo } from '../git/repository.ts';
 import { runGitLfs } from './git-lfs.ts';
-import { type LocalPending, listPending, type PendingRef, writePending } from './local-pending.ts';
+import {
+  type LocalPending,
+  listPending,
+  type PendingRef,
+  pendingFile,
+  writePending,
+} from './local-pending.ts';
 import {
   concernsData,
   type DeletedRef,
@@ -240,7 +246,10 @@ function startWatcher(push: Push, pending: LocalPending): void {
   const { world, repo } = push;
   if (push.gitPid === null) return;
   const { GIT_WORK_TREE: _tree, GIT_PREFIX: _prefix, ...env } = world.io.env;
-  world.detach(['watch', pending.pushId, String(push.gitPid)], {
+  world.runAfter({
+    pid: push.gitPid,
+    unless: pendingFile(repo, pending.pushId),
+    args: ['watch', pending.pushId],
     cwd: repo.gitDir,
     env: { ...env, GIT_DIR: repo.gitDir },
   });

@@ -7,10 +7,19 @@ export interface HookWorld {
   /** Of this process. */
   readonly pid: number;
   nowMs(): number;
-  /** Runs `datamon hook <args>` apart from this process: own session, nothing shared, not waited for. */
-  detach(args: readonly string[], options: { readonly cwd: string; readonly env: Io['env'] }): void;
+  /** Runs `datamon hook <args>` once the process has ended, unless `unless` is gone by then: apart from this one, sharing nothing with it. */
+  runAfter(later: Later): void;
   isAlive(pid: number): boolean;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface Later {
+  readonly pid: number;
+  /** A file; where somebody removed it there is nothing left to do. */
+  readonly unless: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Io['env'];
 }
 
 /** One line on standard error. */
