@@ -159,7 +159,8 @@ function areaOf(request: Request): Area {
 }
 
 function fail(call: Call, error: unknown): void {
-  const { request, response } = call;
+  const { request, response, deps } = call;
+  deps.space.noticed(error);
   const failure = failureOf(error, call.requestId);
   const isForeseen = error instanceof DatamonError || failure.status === 400;
   record(call, failure.status, {

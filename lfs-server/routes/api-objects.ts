@@ -150,12 +150,7 @@ async function putPack(call: Call): Promise<void> {
   }
   const { ingest } = await begun(call);
   const { limits, signing } = deps.settings;
-  try {
-    await ingest.acceptPack(id, readExactly(request, { sizeBytes, limits }), sizeBytes);
-  } catch (error) {
-    deps.space.noticed(error);
-    throw error;
-  }
+  await ingest.acceptPack(id, readExactly(request, { sizeBytes, limits }), sizeBytes);
   sendJson(call, { pack: mintTicket(signing, { repo, pack: id }, TICKET_TTL_SECONDS) });
 }
 
@@ -167,19 +162,14 @@ async function recordObjects(call: Call): Promise<void> {
   );
   const blobs = request.blobs.map(({ oid, size, chunks }) => ({ oid, sizeBytes: size, chunks }));
   const { ingest } = await begun(call);
-  try {
-    const outcome = await ingest.recordByRecipe({ packs, blobs, pages: request.pages });
-    const failed = outcome.failed.map(({ oid, error }) => ({
-      oid,
-      code: error.code,
-      message: error.message,
-    }));
-    const answer: RecordAnswer = { recorded: outcome.recorded, missing: outcome.missing, failed };
-    sendJson(call, answer);
-  } catch (error) {
-    call.deps.space.noticed(error);
-    throw error;
-  }
+  const outcome = await ingest.recordByRecipe({ packs, blobs, pages: request.pages });
+  const failed = outcome.failed.map(({ oid, error }) => ({
+    oid,
+    code: error.code,
+    message: error.message,
+  }));
+  const answer: RecordAnswer = { recorded: outcome.recorded, missing: outcome.missing, failed };
+  sendJson(call, answer);
 }
 
 const parsePagesHas = record({ digests: listOf(digest, PAGES_COUNT_MAX) });

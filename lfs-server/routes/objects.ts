@@ -72,17 +72,12 @@ async function putObject(call: Call): Promise<void> {
   const gone = new AbortController();
   call.response.once('close', () => gone.abort());
   let opened = false;
-  try {
-    const open = () => {
-      if (opened) throw new DatamonError('UNAVAILABLE', 'an upload can be read only once');
-      opened = true;
-      return readExactly(request, { sizeBytes, limits });
-    };
-    await served.repository.blobs.put({ oid, sizeBytes, open }, { signal: gone.signal });
-  } catch (error) {
-    deps.space.noticed(error);
-    throw error;
-  }
+  const open = () => {
+    if (opened) throw new DatamonError('UNAVAILABLE', 'an upload can be read only once');
+    opened = true;
+    return readExactly(request, { sizeBytes, limits });
+  };
+  await served.repository.blobs.put({ oid, sizeBytes, open }, { signal: gone.signal });
   sendJson(call, { oid, size: sizeBytes });
 }
 

@@ -45,6 +45,9 @@ export interface WorldOptions {
   readonly repos?: (repos: Repos) => Repos;
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers freely; schemas say what they are
+export type Answer = any;
+
 export interface ServerWorld {
   readonly origin: string;
   readonly port: number;
@@ -54,7 +57,7 @@ export interface ServerWorld {
   readonly log: LogLine[];
   /** Calls the server; `path` begins with a slash. */
   call(path: string, init?: CallInit): Promise<Response>;
-  json(path: string, init?: CallInit): Promise<{ status: number; body: any; headers: Headers }>;
+  json(path: string, init?: CallInit): Promise<{ status: number; body: Answer; headers: Headers }>;
   /** The repo as somebody with the bucket's credentials has it. */
   repository(name?: RepoName): Promise<Repository>;
   put(bytes: Buffer | string, name?: RepoName): Promise<Digest>;
