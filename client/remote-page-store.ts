@@ -20,7 +20,7 @@ export class RemotePageStore implements PageStore {
   readonly #repo: RepoClient;
   readonly #options: RemoteStoreOptions;
   /** What the last `hasPages` did not find: whoever asked is about to put it, and need not ask twice. */
-  #absent: ReadonlySet<Digest> = new Set();
+  #absent = new Set<Digest>();
 
   constructor(repo: RepoClient, options: RemoteStoreOptions) {
     this.#repo = repo;
@@ -54,10 +54,14 @@ export class RemotePageStore implements PageStore {
     const requestsBefore = this.#repo.api.requestCount;
     const byDigest = new Map(pages.map((page) => [digestOf(page), page]));
     const absent = this.#absent;
-    const have = await this.hasPages([...byDigest.keys()].filter((page) => !absent.has(page)));
+    const unasked = [...byDigest.keys()].filter((page) => !absent.has(page));
+    const have = unasked.length > 0 ? await this.hasPages(unasked) : new Set<Digest>();
     for (const page of have) byDigest.delete(page);
     let receipt = EMPTY_RECEIPT;
     if (byDigest.size > 0) receipt = await this.#send(byDigest);
+    for (const page of byDigest.keys()) {
+      this.#absent.delete(page);
+    }
     const requestCount = this.#repo.api.requestCount - requestsBefore;
     return { ...receipt, logicalBytes: sumOf(pages), requestCount };
   }
