@@ -3,10 +3,14 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
+import { installHooksOnce } from './first-contact.ts';
 import { runAgent } from './program.ts';
 
 export function main(_argv: readonly string[], io: Io): Promise<ExitStatus> {
-  return runAgent(io, { pid: process.pid });
+  return runAgent(io, {
+    pid: process.pid,
+    onFirstContact: (clone) => installHooksOnce(clone, io.env),
+  });
 }
 
 const [, started] = process.argv;
