@@ -64,6 +64,11 @@ export interface PutOptions {
   readonly onProgress?: (oid: Digest, doneBytes: number) => void;
   /** Stops the work: CANCELLED, nothing is published. */
   readonly signal?: AbortSignal;
+  /**
+   * What to do where the same file is being stored at this moment: wait for the other one (the default), or store this one too.
+   * A server takes the latter: the other client may have stalled, and this one's bytes come once only.
+   */
+  readonly meanwhile?: 'wait' | 'store-too';
 }
 
 /** How one file of `putMany` fared. One failed file fails no other. */

@@ -56,13 +56,15 @@ export class BlobWriter {
       if (await this.isStored(source.oid)) return reused(source);
     }
     const other = this.#underWay.get(source.oid);
-    if (other !== undefined) return this.#shareOther(source, other, options);
+    if (other !== undefined && options.meanwhile !== 'store-too') {
+      return this.#shareOther(source, other, options);
+    }
     const storing = this.#putAlone(source, this.chunksOf(source, options));
     this.#underWay.set(source.oid, storing);
     try {
       return await storing;
     } finally {
-      this.#underWay.delete(source.oid);
+      if (this.#underWay.get(source.oid) === storing) this.#underWay.delete(source.oid);
     }
   }
 

@@ -77,7 +77,10 @@ async function putObject(call: Call): Promise<void> {
     opened = true;
     return readExactly(request, { sizeBytes, limits });
   };
-  await served.repository.blobs.put({ oid, sizeBytes, open }, { signal: gone.signal });
+  await served.repository.blobs.put(
+    { oid, sizeBytes, open },
+    { signal: gone.signal, meanwhile: 'store-too' },
+  );
   sendJson(call, { oid, size: sizeBytes });
 }
 
