@@ -59,7 +59,8 @@ export async function exchange(request: HttpRequest, limits: HttpLimits): Promis
   }
 }
 
-function redirected(request: HttpRequest, location: string): HttpRequest {
+/** The request to send instead; FORBIDDEN where following would leak or weaken something. */
+export function redirected(request: HttpRequest, location: string): HttpRequest {
   const from = new URL(request.url);
   const to = URL.parse(location, from.href);
   const refuse = (why: string): DatamonError =>

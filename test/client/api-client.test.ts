@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import net from 'node:net';
 import { expect } from 'chai';
 import { ApiClient, type ApiOptions } from '../../client/api-client.ts';
-import { exchange, HTTP_LIMITS } from '../../client/http.ts';
+import { exchange, HTTP_LIMITS, redirected } from '../../client/http.ts';
 import type { RetryNotice } from '../../client/retry.ts';
 import { NO_TOKENS, Session, type TokenSource } from '../../client/session.ts';
 import { bytesBody } from '../../core/backend/backend.ts';
@@ -404,6 +404,12 @@ describe('http: redirects', () => {
       expect(await codeOf(get(`${url}/a`))).to.equal('FORBIDDEN');
     });
   }
+
+  it('does not go from https to http, not even on the same host', () => {
+    const request = { method: 'GET', url: 'https://host/a', headers: {} } as const;
+    expect(redirected(request, 'https://host/b').url).to.equal('https://host/b');
+    expect(() => redirected(request, 'http://host/b')).to.throw(DatamonError, 'from https to http');
+  });
 
   it('does not follow for ever', async () => {
     const url = await serve((_request, response) => {

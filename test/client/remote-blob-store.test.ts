@@ -97,6 +97,7 @@ describe('remote blob store: put', () => {
     expect(error.code).to.equal('MISMATCH');
     expect(error.message).to.include('data/a.csv');
     expect(api.blobs.size).to.equal(0);
+    expect(api.count('/objects')).to.equal(0);
   });
 
   for (const [word, delta] of [
@@ -191,6 +192,23 @@ describe('remote blob store: when chunks turn out to be missing', () => {
     expect(receipt.newBytes).to.equal(bytes.length);
   });
 
+  it('sends chunks of packs that the server has lost again', async () => {
+    const api = await startFakeApi();
+    const { blobs } = await openQuick(api.url);
+    const bytes = bytesOf(22, 100 * KIB);
+    let losses = 0;
+    api.bend = async (seen, response, request) => {
+      if (seen.path !== '/objects' || losses > 0) return false;
+      losses += 1;
+      const { blobs: asked } = JSON.parse((await collect(request, 1_000_000)).toString());
+      sendJson(response, 200, { recorded: [], missing: asked[0].chunks, failed: [] });
+      return true;
+    };
+    await blobs.put(sourceOf(bytes));
+    expect(api.packSizes.length).to.equal(2);
+    expect(api.blobs.get(digestOf(bytes))?.equals(bytes)).to.equal(true);
+  });
+
   it('gives up on a server that asks for ever, and says for which file', async () => {
     const api = await startFakeApi();
     const { blobs } = await openQuick(api.url);
@@ -246,6 +264,40 @@ describe('remote blob store: putMany', () => {
     const codes = outcomes.map((outcome) => ('error' in outcome ? outcome.error.code : 'stored'));
     expect(codes).to.have.members(['MISMATCH', 'stored']);
     expect(api.blobs.size).to.equal(1);
+  });
+
+  it('records a file whose chunks only a bad one brought', async () => {
+    const api = await startFakeApi();
+    const { blobs } = await openQuick(api.url);
+    const good = sourceOf(bytesOf(35, 9000));
+    const bad = { ...sourceOf(bytesOf(36, 9000), 'bad.bin'), open: good.open };
+    await collectOutcomes(blobs.putMany([good, bad]));
+    expect(api.blobs.has(good.oid)).to.equal(true);
+    expect(api.count('/objects')).to.equal(1);
+  });
+
+  it('stops reading a huge file soon after the server takes no more', async () => {
+    const api = await startFakeApi();
+    const { blobs } = await openQuick(api.url, { packSizeMaxBytes: 256 * KIB });
+    api.bend = (seen, response, request) => {
+      if (!seen.path.startsWith('/packs/')) return false;
+      request.resume();
+      sendJson(response, 403, { code: 'FORBIDDEN', message: 'your token ended' });
+      return true;
+    };
+    let readBytes = 0;
+    const huge: BlobSource = {
+      oid: EMPTY_DIGEST,
+      sizeBytes: 2 ** 40,
+      async *open() {
+        for (let seed = 500; readBytes < 256 * 1024 * KIB; seed += 1) {
+          readBytes += 1024 * KIB;
+          yield bytesOf(seed, 1024 * KIB);
+        }
+      },
+    };
+    expect(await codeOf(blobs.put(huge))).to.equal('FORBIDDEN');
+    expect(readBytes).to.be.at.most(48 * 1024 * KIB);
   });
 
   it('yields an outcome for the same file twice', async () => {
