@@ -2,6 +2,9 @@
 import type { Writable } from 'node:stream';
 import { formatMessage, type Message, type ProgressMessage } from './messages.ts';
 
+/** Answers that wait for their reader; git-lfs leaves a few hundred bytes. */
+export const BACKLOG_SIZE_MAX_BYTES = 4 * 1024 * 1024;
+
 export interface Answers {
   send(message: Message): void;
   /** False where the reader is slow: progress is dropped then, never queued. */
@@ -34,6 +37,8 @@ export function createAnswers(output: Writable, onClosed: () => void): Answers {
   const write = (message: Message): void => {
     if (!isOpen) return;
     if (!output.write(formatMessage(message))) isCongested = true;
+    // Whoever asks so much and reads nothing of it is not git-lfs, and would cost memory without end.
+    if (output.writableLength > BACKLOG_SIZE_MAX_BYTES) close();
   };
   return {
     send: write,

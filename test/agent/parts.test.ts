@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { isFetchAndPrune, isPruneCheck, readAncestors } from '../../agent/ancestors.ts';
-import { createAnswers, seizeOutput } from '../../agent/answers.ts';
+import { BACKLOG_SIZE_MAX_BYTES, createAnswers, seizeOutput } from '../../agent/answers.ts';
 import { createLogFile, LOG_SIZE_MAX_BYTES, logPath, redact } from '../../agent/log-file.ts';
 import type { DownloadRequest, UploadRequest } from '../../agent/messages.ts';
 import { RetryAfter, withRetries } from '../../agent/retry.ts';
@@ -270,6 +270,18 @@ describe('agent/answers', () => {
     await answers.flush(100);
     expect(stdout.read()?.toString()).to.equal('{}\n');
     expect(stray.read()?.toString()).to.equal('a stray line\n');
+  });
+
+  it('gives up on a reader that takes nothing, before memory is gone', () => {
+    const stdout = new PassThrough({ highWaterMark: 1 });
+    let closed = 0;
+    const answers = createAnswers(stdout, () => {
+      closed += 1;
+    });
+    const error = { code: 400, message: 'x'.repeat(1000) };
+    for (let n = 0; n < 50_000; n += 1) answers.send({ error });
+    expect(closed).to.equal(1);
+    expect(stdout.writableLength).to.be.below(BACKLOG_SIZE_MAX_BYTES + 2000);
   });
 
   it('waits for a slow reader no longer than it may', async () => {
