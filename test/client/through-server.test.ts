@@ -1,6 +1,7 @@
 /** Client and server together: what goes in through one door comes out of the other, whatever the wire does. */
 import { expect } from 'chai';
 import { listRepositories } from '../../client/open.ts';
+import { mintActionToken } from '../../client/tokens.ts';
 import { collect } from '../../core/bytes.ts';
 import { addReceipts, type BlobSource, EMPTY_RECEIPT } from '../../core/cas/blob-store.ts';
 import { type Digest, digestOf } from '../../core/digest.ts';
@@ -10,7 +11,7 @@ import { recordBundle } from '../../core/meta/record.ts';
 import type { Repository } from '../../core/meta/repository.ts';
 import { openRepository } from '../../core/open-repository.ts';
 import { openQuick, type QuickOptions, sourceOf } from '../support/api-world.ts';
-import { codeOf } from '../support/code-of.ts';
+import { codeOf, errorOf } from '../support/code-of.ts';
 import { entryOf, FREE_RECEIPT, pushIdOf, REMOTE } from '../support/meta-world.ts';
 import { type RealServer, startRealServer, startRelay } from '../support/real-server.ts';
 import { seededBytes, seededStream } from '../support/splitmix64.ts';
@@ -244,6 +245,32 @@ describe('client and server', () => {
       pointerExtensions: [],
     });
     expect([receipt.packCount, receipt.requestCount]).to.deep.equal([1, 2]);
+  });
+
+  it('the token of a batch is enough to make the repo and fill it, and for nothing else', async () => {
+    const server = await startRealServer({ anonymous: 'none' });
+    const batch = {
+      kind: 'datamon',
+      subject: 'ada',
+      repo: REPO,
+      operation: 'upload',
+      batch: 'b1',
+    } as const;
+    const token = mintActionToken(server.signing, batch, 60);
+    const tokens = { get: async () => token, reject: async () => undefined };
+    const repository = await remote(server.origin, { token: tokens });
+    const bytes = seededBytes(10, 50 * KIB);
+    await repository.blobs.put(sourceOf(bytes));
+    const back = await read(await direct(server), digestOf(bytes), bytes.length);
+    expect(back.equals(bytes)).to.equal(true);
+    expect(await codeOf(collectAll(repository.history.branches()))).to.equal('FORBIDDEN');
+  });
+
+  it('without a token a server that asks for one is left alone, with the command to run', async () => {
+    const server = await startRealServer({ anonymous: 'none' });
+    const error = await errorOf(remote(server.origin));
+    expect(error.code).to.equal('UNAUTHENTICATED');
+    expect(error.hint).to.equal(`Run: datamon login ${server.origin}/${REPO}`);
   });
 
   it('locks and labels are the same through both doors', async () => {

@@ -18,6 +18,8 @@ import { makeTempDir } from './temp-dir.ts';
 export interface RealServer {
   readonly origin: string;
   readonly backend: Backend;
+  /** To mint tokens that it accepts. */
+  readonly signing: Settings['signing'];
   /** The sum of all objects in the store. */
   storedBytes(): Promise<number>;
   /** Same store, new process as it were. */
@@ -70,6 +72,7 @@ export async function startRealServer(options: RealServerOptions = {}): Promise<
   return {
     origin: `http://127.0.0.1:${current.port}`,
     backend,
+    signing: settings.signing,
     storedBytes: async () => {
       let sum = 0;
       for await (const { sizeBytes } of backend.list('')) sum += sizeBytes;
