@@ -3,11 +3,13 @@ import { DatamonError } from '../core/errors.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
 import { secureRandom } from '../core/random.ts';
 import { isFetchAndPrune, isPruneCheck, readAncestors } from './ancestors.ts';
+import { announcedObjects } from './announced.ts';
 import { seizeOutput } from './answers.ts';
 import { type Clone, openClone } from './clone.ts';
 import { connect } from './connect.ts';
 import { withinTime } from './guard.ts';
 import { createLogFile, type Log, logPath } from './log-file.ts';
+import { createLookAhead } from './look-ahead.ts';
 import type { InitRequest } from './messages.ts';
 import { sleep } from './retry.ts';
 import { createRoutes } from './routes.ts';
@@ -103,6 +105,11 @@ async function begin(world: World, init: InitRequest, signal: AbortSignal): Prom
     temps: () => openTempFiles(world),
     pauses: { sleep, random: Math.random },
     log,
+    lookAhead: createLookAhead({
+      announced: (batch) => announcedObjects({ listPath: io.env['DATAMON_PUSH'], batch, signal }),
+      signal,
+      log,
+    }),
   });
   const contact = firstContact(world);
   return {

@@ -27,8 +27,10 @@ import { nextState, refusal, type State } from './state.ts';
 /** Requests that may wait at once. git-lfs has one under way; the bound is for what is not git-lfs. */
 const OUTSTANDING_COUNT_MAX = 1000;
 /** How long cancelled work may take to let go of its files before the session ends without it. */
-export const SETTLE_TIMEOUT_MS = 3000;
-const FLUSH_TIMEOUT_MS = 1000;
+export const SETTLE_TIMEOUT_MS = 2000;
+const FLUSH_TIMEOUT_MS = 500;
+/** For merging what this process stored. git-lfs waits 30 s after `terminate`; nobody waits after anything else. */
+const CLOSE_TIMEOUT_MS = { terminated: 10_000, disconnected: 2000, interrupted: 2000 } as const;
 
 export interface TransferOptions {
   /** Logical bytes done, ever growing. */
@@ -99,7 +101,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   options.signal.removeEventListener('abort', interrupt);
   stopReading();
   options.log(`session ${end}`);
-  await windDown(session);
+  await windDown(session, end);
   return end;
 }
 
@@ -114,14 +116,14 @@ function onceEnded(): {
   return { promise, resolve: (end) => resolve(end) };
 }
 
-async function windDown(session: Session): Promise<void> {
+async function windDown(session: Session, end: SessionEnd): Promise<void> {
   session.abort.abort(new DatamonError('CANCELLED', 'the transfer was stopped'));
   await within(SETTLE_TIMEOUT_MS, Promise.allSettled([...session.work]));
   await session.answers.flush(FLUSH_TIMEOUT_MS);
   const { transfers } = session;
   if (transfers === null) return;
   const closing = transfers.then((opened) => opened.close()).catch(() => undefined);
-  await within(SETTLE_TIMEOUT_MS, closing);
+  await within(CLOSE_TIMEOUT_MS[end], closing);
 }
 
 async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {

@@ -1,13 +1,13 @@
 /** One object up or down. An upload is durable when it resolves; a download is a verified file of its own, or nothing is left. */
 import type { FileHandle } from 'node:fs/promises';
 import type { ByteStream } from '../core/bytes.ts';
-import type { BlobStore } from '../core/cas/blob-store.ts';
 import { createHasher, type Hasher } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { downloadBasic, uploadBasic } from './basic-transfer.ts';
 import { type FileSource, openFileSource } from './file-source.ts';
 import { guarded, STALL_TIMEOUT_MS, throwIfStopped } from './guard.ts';
 import type { Log } from './log-file.ts';
+import type { LookAhead } from './look-ahead.ts';
 import type { DownloadRequest, ObjectRequest, UploadRequest } from './messages.ts';
 import { type Pauses, type RetryOptions, withRetries } from './retry.ts';
 import type { Route, Routes } from './routes.ts';
@@ -24,6 +24,8 @@ export interface TransfersOptions {
   readonly temps: () => Promise<TempFiles>;
   readonly pauses: Pauses;
   readonly log: Log;
+  /** Uploads small objects together; absent: each alone. */
+  readonly lookAhead?: LookAhead;
   readonly stallMs?: number;
 }
 
@@ -78,19 +80,21 @@ async function upload(
     withRetries(retryOptions(options, route, transfer), () =>
       route.kind === 'basic'
         ? uploadBasic(route.action, source, transfer)
-        : uploadToStore(route.blobs, source, transfer),
+        : uploadToStore(options, { request, source, route }, transfer),
     ),
   );
 }
 
-/** What the repo holds already needs no reading. */
+/** What the repo holds already, or what went ahead, needs no reading. */
 async function uploadToStore(
-  blobs: BlobStore,
-  source: FileSource,
+  { lookAhead }: TransfersOptions,
+  { request, source, route }: Outgoing & { readonly route: Route & { readonly kind: 'datamon' } },
   { onProgress, signal }: TransferOptions,
 ): Promise<void> {
+  const { blobs, batch } = route;
   const held = await blobs.has([source.oid]);
   if (held.get(source.oid) === source.sizeBytes) return;
+  if (await lookAhead?.has({ request, blobs, batch })) return;
   await blobs.put(source, { signal, onProgress: (_oid, doneBytes) => onProgress(doneBytes) });
 }
 

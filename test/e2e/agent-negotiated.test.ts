@@ -128,6 +128,23 @@ describe('end to end: the agent with a server', function () {
     expect((await server.storedBytes()) - before).to.be.below(400_000);
   });
 
+  it('packs the small files of a batch together, though git-lfs asks for one at a time', async () => {
+    const server = await startRealServer();
+    const { repo } = await project(`${server.origin}/team/work`);
+    for (let n = 0; n < 60; n += 1) await repo.write(`many/${n}.bin`, seededBytes(100 + n, 3000));
+    await repo.commit('Many small files');
+    const pushed = await lfsPush(repo);
+    expect(pushed.status, pushed.stderr).to.equal(0);
+    let containers = 0;
+    for await (const { key } of server.backend.list('')) {
+      if (/\/(packs|segments)\//.test(key)) containers += 1;
+    }
+    expect(containers).to.be.below(15);
+    expect(await lab.log()).to.include('small objects ahead');
+    await wipeLocalObjects(repo);
+    expect((await repo.run(['lfs', 'fetch', '--all'])).status).to.equal(0);
+  });
+
   it('speaks plain GET and PUT with a server that is no datamon', async () => {
     const server = await plainServer();
     try {
