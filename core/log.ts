@@ -7,7 +7,7 @@ import { firstKey } from './backend/segments.ts';
 import { collect } from './bytes.ts';
 import { type Digest, digestOf, isDigest } from './digest.ts';
 import { DatamonError, hasCode } from './errors.ts';
-import { canonicalJson, type Json, parseJsonObject } from './json.ts';
+import { type Json, openSealedJson, sealJson } from './json.ts';
 import { type Key, type LogPrefix, logKey, parseLogKey } from './keys.ts';
 import { type Random, randomHex } from './random.ts';
 
@@ -67,13 +67,12 @@ export function openLog<T>(options: LogOptions<T>): Log<T> {
   const append = async (previous: LogEntry<T> | null, event: T): Promise<LogEntry<T>> => {
     const n = (previous?.n ?? 0) + 1;
     const key = logKey(prefix, n);
-    const text = canonicalJson({
+    const bytes = sealJson({
       n,
       previous: previous?.digest ?? null,
       nonce: randomHex(options.random, NONCE_SIZE_BYTES),
       event: event as Json,
     });
-    const bytes = Buffer.from(text, 'utf8');
     const entry = { n, event, digest: digestOf(bytes) };
     if (await createEntry(backend, key, bytes, entry.digest)) return entry;
     throw new DatamonError('CONFLICT', `entry ${n} of ${prefix} was written by somebody else`, {
@@ -166,7 +165,7 @@ async function newest(
 async function readEntry<T>(options: LogOptions<T>, n: number): Promise<StoredEntry<T>> {
   const key = logKey(options.prefix, n);
   const bytes = await readBytes(options.backend, key);
-  const fields = parseJsonObject(bytes, `the log entry ${key}`);
+  const fields = openSealedJson(bytes, `the log entry ${key}`);
   const { n: number, previous, nonce, event } = fields;
   const linked = n === 1 ? previous === null : isDigest(previous);
   if (number !== n || !linked || typeof nonce !== 'string') {

@@ -9,7 +9,7 @@ import {
   type PoolParameters,
 } from './cas/pool.ts';
 import { DatamonError, hasCode } from './errors.ts';
-import { canonicalJson, type Json, parseJsonObject } from './json.ts';
+import { type Json, openSealedJson, sealJson } from './json.ts';
 import {
   defaultPool,
   formatLog,
@@ -222,7 +222,7 @@ function parseDescription<T>(
   what: string,
   parse: (fields: { readonly [key: string]: unknown }, what: string) => T,
 ): T {
-  const fields = object(parseJsonObject(bytes, what), what);
+  const fields = object(openSealedJson(bytes, what), what);
   const { version } = fields;
   requireWord(version, FORMAT_VERSION, `${what}: the version`);
   try {
@@ -243,7 +243,7 @@ function requireWord(value: unknown, known: string | number, what: string): void
 }
 
 async function createJson(backend: Backend, key: Key, value: Json): Promise<void> {
-  await backend.putIfAbsent(key, bytesBody(Buffer.from(canonicalJson(value), 'utf8')));
+  await backend.putIfAbsent(key, bytesBody(sealJson(value)));
 }
 
 async function readOptional(backend: Backend, key: Key): Promise<Buffer | null> {

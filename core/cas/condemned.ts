@@ -20,12 +20,14 @@ export class Condemned {
 
   /** Reads what was added since the last look. */
   async look(): Promise<void> {
-    const seen = this.#seen;
+    let newest = this.#seen;
     for await (const { n, event } of this.#log.entries()) {
-      if (n <= seen) return;
+      if (n <= this.#seen) break;
       for (const id of event.condemned) this.#ids.add(id);
-      this.#seen = Math.max(this.#seen, n);
+      newest = Math.max(newest, n);
     }
+    // Only once all of them were read: a look that failed half-way must not hide the older half from the next one.
+    this.#seen = newest;
   }
 
   /** As of the last look. */

@@ -2,7 +2,7 @@
 import { type Backend, bytesBody } from '../backend/backend.ts';
 import { collect } from '../bytes.ts';
 import { DatamonError, hasCode } from '../errors.ts';
-import { canonicalJson, type Json, parseJsonObject } from '../json.ts';
+import { canonicalJson, type Json, openSealedJson, sealJson } from '../json.ts';
 import {
   type Key,
   type PushId,
@@ -77,7 +77,7 @@ export class PendingPushes {
   }
 
   async #create(key: Key, value: Json): Promise<boolean> {
-    const bytes = Buffer.from(canonicalJson(value), 'utf8');
+    const bytes = sealJson(value);
     return (await this.#backend.putIfAbsent(key, bytesBody(bytes))).created;
   }
 
@@ -105,7 +105,7 @@ const asJson = (announcement: Announcement): Json => announcement as unknown as 
 
 function parseStored<T>(bytes: Buffer, key: Key, parse: (value: unknown, where: string) => T): T {
   try {
-    return parse(parseJsonObject(bytes, key), key);
+    return parse(openSealedJson(bytes, key), key);
   } catch (error) {
     if (!hasCode(error, 'INVALID')) throw error;
     throw new DatamonError('CORRUPT', error.message, { cause: error });

@@ -1,7 +1,13 @@
 /** Canonical JSON: one value, one text; and parsing that names what it could not read. */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { canonicalJson, type Json, parseJsonObject } from '../../core/json.ts';
+import {
+  canonicalJson,
+  type Json,
+  openSealedJson,
+  parseJsonObject,
+  sealJson,
+} from '../../core/json.ts';
 import { codeOf, errorOf } from '../support/code-of.ts';
 
 const jsonArbitrary = fc.letrec<{ value: Json }>((tie) => ({
@@ -88,5 +94,26 @@ describe('parseJsonObject', () => {
   it('refuses bytes that are no UTF-8 (CORRUPT)', async () => {
     const bytes = Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]);
     expect(await codeOf(() => parse(bytes))).to.equal('CORRUPT');
+  });
+});
+
+describe('sealed JSON', () => {
+  it('reads back what was sealed', () => {
+    expect(openSealedJson(sealJson({ b: [1, 'ü\n'], a: null }), 'it')).to.deep.equal({
+      a: null,
+      b: [1, 'ü\n'],
+    });
+  });
+
+  it('every flipped bit and every cut is CORRUPT', () => {
+    const bytes = sealJson({ event: { path: 'a.csv' }, n: 1 });
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+      const flipped = Buffer.from(bytes);
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      expect(() => openSealedJson(flipped, 'it'), `bit ${bit}`).to.throw(/it is damaged/);
+    }
+    for (let length = 0; length < bytes.length; length += 1) {
+      expect(() => openSealedJson(bytes.subarray(0, length), 'it')).to.throw(/it is damaged/);
+    }
   });
 });

@@ -5,7 +5,7 @@ import { bytesBody } from '../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../core/backend/memory.ts';
 import { createMeteredBackend } from '../../core/backend/metered.ts';
 import { DatamonError } from '../../core/errors.ts';
-import { canonicalJson, type Json } from '../../core/json.ts';
+import { canonicalJson, type Json, openSealedJson, sealJson } from '../../core/json.ts';
 import { branchLog, type LogPrefix, logKey, type RepoName } from '../../core/keys.ts';
 import { type Log, type LogEntry, openLog } from '../../core/log.ts';
 import { secureRandom } from '../../core/random.ts';
@@ -33,10 +33,12 @@ async function filled(backend: Backend, ...texts: readonly string[]): Promise<Lo
   return head;
 }
 
+const textOf = (stored: string): unknown => openSealedJson(Buffer.from(stored), 'the entry');
+
 /** Replaces entry `n` by one of these fields, as rot or a foreign program would. */
 async function forge(backend: Backend, n: number, fields: Json): Promise<void> {
   await backend.remove(logKey(PREFIX, n));
-  await backend.putIfAbsent(logKey(PREFIX, n), bytesBody(Buffer.from(canonicalJson(fields))));
+  await backend.putIfAbsent(logKey(PREFIX, n), bytesBody(sealJson(fields)));
 }
 
 describe('log', () => {
@@ -58,7 +60,7 @@ describe('log', () => {
   it('writes entries as the format has them', async () => {
     const backend = createMemoryBackend();
     const first = await filled(backend, 'a');
-    expect(JSON.parse(await readText(backend, 'things/999999999998'))).to.include({
+    expect(textOf(await readText(backend, 'things/999999999998'))).to.include({
       n: 1,
       previous: null,
       event: 'a',
@@ -66,9 +68,9 @@ describe('log', () => {
     await open(backend).append(first, 'b');
     const stored = await readText(backend, 'things/999999999997');
     expect(stored).to.match(
-      /^\{"event":"b","n":2,"nonce":"[0-9a-f]{32}","previous":"[0-9a-f]{64}"\}$/,
+      /^\{"event":"b","n":2,"nonce":"[0-9a-f]{32}","previous":"[0-9a-f]{64}"\}\n[0-9a-f]{64}\n$/,
     );
-    expect(JSON.parse(stored)).to.have.property('previous', first.digest);
+    expect(textOf(stored)).to.have.property('previous', first.digest);
   });
 
   it('lists newest first, and from before a number', async () => {

@@ -4,7 +4,7 @@ import { type Backend, bytesBody } from '../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../core/backend/memory.ts';
 import { createMeteredBackend } from '../../core/backend/metered.ts';
 import { createReadOnlyBackend } from '../../core/backend/read-only.ts';
-import { canonicalJson, type Json } from '../../core/json.ts';
+import { canonicalJson, type Json, openSealedJson, sealJson } from '../../core/json.ts';
 import {
   formatLog,
   type Key,
@@ -26,7 +26,7 @@ const REPO = parseRepoName('acme/images');
 const NEW_REPO = { remote: 'https://git.example/acme/images', createdBy: 'Ada <ada@example.org>' };
 
 const putJson = (backend: Backend, key: Key, value: Json): Promise<unknown> =>
-  backend.putIfAbsent(key, bytesBody(Buffer.from(canonicalJson(value))));
+  backend.putIfAbsent(key, bytesBody(sealJson(value)));
 
 async function writeFormat(backend: Backend, event: Json): Promise<void> {
   const log = openLog<Json>({
@@ -44,8 +44,9 @@ describe('openStore', () => {
   it('makes a store of an empty backend where it may', async () => {
     const backend = createMemoryBackend();
     await openStore(backend, { create: 'if-absent' });
-    const stored = JSON.parse(await readText(backend, logKey(formatLog, 1)));
-    expect(stored.event).to.deep.equal({ version: 1, features: ['zstd'] });
+    const entry = Buffer.from(await readText(backend, logKey(formatLog, 1)));
+    const stored = openSealedJson(entry, 'the entry');
+    expect(stored['event']).to.deep.equal({ version: 1, features: ['zstd'] });
     await openStore(backend);
   });
 
@@ -148,7 +149,8 @@ describe('openPool', () => {
       random: (count) => Buffer.alloc(count, 0xab),
     });
     await openPool(store, POOL);
-    expect(await readText(store.backend, poolKey(POOL))).to.equal(
+    const [text] = (await readText(store.backend, poolKey(POOL))).split('\n');
+    expect(text).to.equal(
       `{"averageBytes":65536,"chunker":"gear32","codec":"zstd","maxBytes":262144,"minBytes":16384,"pool":"acme","seed":"${'ab'.repeat(32)}","version":1}`,
     );
   });

@@ -1,5 +1,6 @@
 /** Locks: one holder a path whoever races, by canonical paths, and with an owner who is not asked for by name alone. */
 import { expect } from 'chai';
+import { openSealedJson } from '../../../core/json.ts';
 import { lockLog } from '../../../core/keys.ts';
 import { lockViolations } from '../../../core/meta/lock-check.ts';
 import { canonicalLockPath, DirectLocks } from '../../../core/meta/locks.ts';
@@ -121,7 +122,7 @@ describe('core/meta/locks', () => {
     const [newest] = await listAll(world.inner.list(lockLog(REPO)));
     if (newest === undefined) throw new Error('no entry');
     const bytes = await listAll(world.inner.get(newest.key));
-    const { event } = JSON.parse(Buffer.concat(bytes).toString());
+    const { event } = openSealedJson(Buffer.concat(bytes), 'the entry');
     expect(event).to.deep.equal({
       action: 'unlocked',
       lock,
