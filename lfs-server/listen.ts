@@ -6,6 +6,7 @@ import { DatamonError } from '../core/errors.ts';
 const HEADERS_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
 const CHECK_INTERVAL_MS = 2_000;
+const SWEEP_INTERVAL_MS = 100;
 const CONNECTION_COUNT_MAX = 4_096;
 /** What a request in flight is given once the server was told to stop. */
 export const STOP_GRACE_MS = 30_000;
@@ -60,11 +61,13 @@ function bind(server: http.Server, address: { host: string; port: number }): Pro
 
 function stop(server: http.Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
+    // A connection that was busy stays open for the next request unless it is looked for again.
+    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_INTERVAL_MS);
     const cut = setTimeout(() => server.closeAllConnections(), graceMs);
     server.close(() => {
+      clearInterval(sweep);
       clearTimeout(cut);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }
