@@ -1,6 +1,7 @@
 /** Containers: what was written is read, whatever was not written is refused, and frames are found again without tables. */
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
+import type { Backend } from '../../../core/backend/backend.ts';
 import { collect } from '../../../core/bytes.ts';
 import {
   type Frame,
@@ -11,6 +12,7 @@ import {
 } from '../../../core/cas/container-reader.ts';
 import { createContainerWriter } from '../../../core/cas/container-writer.ts';
 import { decodeFrame, encodeFrame, FRAME_RAW_SIZE_MAX_BYTES } from '../../../core/cas/frame.ts';
+import { encodeSegmentTables } from '../../../core/cas/segment-tables.ts';
 import { digestOf } from '../../../core/digest.ts';
 import { DatamonError } from '../../../core/errors.ts';
 import type { ContainerId } from '../../../core/keys.ts';
@@ -187,6 +189,38 @@ describe('damaged containers', () => {
       }
       expect((outcome as Buffer[]).map(String), `bit ${bit}`).deep.equal(PAYLOADS.map(String));
       expect(bit >> 3, `bit ${bit}`).within(spare.start, spare.end - 1);
+    }
+  });
+
+  it('notices every single bit of a segment’s tables and trailer', async function () {
+    this.timeout(30_000);
+    const [payload = Buffer.alloc(0)] = PAYLOADS;
+    const runs = [{ container: null, frameCount: 1, offset: 64, storedLength: 154, rawLength: 90 }];
+    const record = {
+      oid: digestOf(payload),
+      sizeBytes: 90,
+      kind: 'blob',
+      state: 'verified',
+      runs,
+    } as const;
+    const sections = encodeSegmentTables([record], []);
+    const made = await makeContainer({
+      kind: 'segment',
+      frames: [frameOf(seededBytes(2, 90))],
+      sections,
+    });
+    const { backend, key } = await storeContainer(made.bytes, made);
+    const { tablesOffset } = made.trailer;
+    const size = made.bytes.length;
+    await readTables(backend, key, made, size);
+    for (let bit = tablesOffset * 8; bit < size * 8; bit += 1) {
+      const flipped = withBitFlipped(made.bytes, bit);
+      const reading: Backend = {
+        ...backend,
+        get: (_key, range) => streamOf(flipped.subarray(range?.start ?? 0, range?.end), size),
+      };
+      const code = await codeOf(readTables(reading, key, made, size));
+      expect(code, `bit ${bit}`).oneOf(['CORRUPT', 'UNSUPPORTED']);
     }
   });
 

@@ -1,0 +1,300 @@
+/** What clients send: packs that lie are refused, blobs are recorded only once they were hashed, and nobody learns of another repo's chunks. */
+import { readdir } from 'node:fs/promises';
+import { expect } from 'chai';
+import { createMemoryBackend } from '../../../core/backend/memory.ts';
+import { chunks as chunksOf } from '../../../core/cas/chunker.ts';
+import type { DirectStores } from '../../../core/cas/direct-store.ts';
+import type { FramePayload } from '../../../core/cas/frame.ts';
+import { type Digest, digestOf, EMPTY_DIGEST } from '../../../core/digest.ts';
+import { DatamonError } from '../../../core/errors.ts';
+import { type ContainerId, parseRepoName } from '../../../core/keys.ts';
+import {
+  frameOf,
+  type MadeContainer,
+  makeContainer,
+  streamOf,
+  withBitFlipped,
+} from '../../support/cas-containers.ts';
+import { blobOf, listed, makeCasWorld, readBlob, TINY_POOL } from '../../support/cas-world.ts';
+import { codeOf } from '../../support/code-of.ts';
+import { seededBytes } from '../../support/splitmix64.ts';
+
+async function framesFor(bytes: Buffer): Promise<FramePayload[]> {
+  const frames: FramePayload[] = [];
+  for await (const chunk of chunksOf(streamOf(bytes), TINY_POOL)) frames.push(frameOf(chunk));
+  return frames;
+}
+
+const accept = (stores: DirectStores, pack: MadeContainer, bytes: Uint8Array = pack.bytes) =>
+  stores.ingest.acceptPack(pack.id, streamOf(bytes), bytes.length);
+
+const claimOf = (bytes: Buffer, frames: readonly FramePayload[]) => ({
+  oid: digestOf(bytes),
+  sizeBytes: bytes.length,
+  chunks: frames.map(({ digest }) => digest),
+});
+
+/** A page in these tests is a line of text; the digests it names are its children. */
+const childrenOf = (page: Uint8Array): Digest[] =>
+  (Buffer.from(page)
+    .toString()
+    .match(/[0-9a-f]{64}/g) ?? []) as Digest[];
+
+const world = () => makeCasWorld({ pool: TINY_POOL, childrenOf });
+
+describe('accepting packs', () => {
+  it('takes an intact one, and the same one again', async () => {
+    const { stores, backend, spoolDir } = await world();
+    const pack = await makeContainer({ frames: await framesFor(seededBytes(1, 5000)) });
+    const accepted = await accept(stores, pack);
+    expect(accepted).include({ id: pack.id, sizeBytes: pack.bytes.length });
+    expect(accepted.frameCount).equal(pack.frames.length);
+    await accept(stores, pack);
+    expect(await listed(backend, 'pools/')).length(1);
+    expect(await readdir(spoolDir)).deep.equal([]);
+  });
+
+  it('refuses one with any bit wrong, and stores nothing', async function () {
+    this.timeout(60_000);
+    const { stores, backend } = await world();
+    const frames = [frameOf(Buffer.alloc(200, 'compressible ')), frameOf(seededBytes(2, 60))];
+    const pack = await makeContainer({ frames });
+    for (let bit = 0; bit < pack.bytes.length * 8; bit += 1) {
+      const outcome = await codeOf(accept(stores, pack, withBitFlipped(pack.bytes, bit)));
+      expect(outcome, `bit ${bit}`).equal('INVALID');
+    }
+    expect(await listed(backend, '')).deep.equal([]);
+  });
+
+  it('refuses one cut off anywhere, or with bytes behind it', async () => {
+    const { stores, backend } = await world();
+    const pack = await makeContainer({ frames: await framesFor(seededBytes(3, 500)) });
+    for (let length = 0; length < pack.bytes.length; length += 7) {
+      expect(await codeOf(accept(stores, pack, pack.bytes.subarray(0, length)))).equal('INVALID');
+    }
+    const longer = Buffer.concat([pack.bytes, Buffer.from('x')]);
+    expect(await codeOf(accept(stores, pack, longer))).equal('INVALID');
+    expect(await listed(backend, '')).deep.equal([]);
+  });
+
+  it('refuses one whose size or id is another than announced', async () => {
+    const { stores } = await world();
+    const pack = await makeContainer({ frames: [frameOf(Buffer.from('x'))] });
+    for (const size of [pack.bytes.length - 1, pack.bytes.length + 1]) {
+      const taking = stores.ingest.acceptPack(pack.id, streamOf(pack.bytes), size);
+      expect(await codeOf(taking)).equal('INVALID');
+    }
+    const id = 'ab'.repeat(16) as ContainerId;
+    const taking = stores.ingest.acceptPack(id, streamOf(pack.bytes), pack.bytes.length);
+    expect(await codeOf(taking)).equal('INVALID');
+  });
+
+  it('refuses a segment, a frame under a wrong digest, and one that is too large', async () => {
+    const { stores } = await world();
+    const segment = await makeContainer({ kind: 'segment', frames: [] });
+    expect(await codeOf(accept(stores, segment))).equal('INVALID');
+    const lying = { ...frameOf(Buffer.from('bytes')), digest: digestOf('other bytes') };
+    expect(await codeOf(accept(stores, await makeContainer({ frames: [lying] })))).equal('INVALID');
+    const huge = stores.ingest.acceptPack(segment.id, streamOf(Buffer.alloc(1)), 10 ** 9);
+    expect(await codeOf(huge)).equal('TOO_LARGE');
+  });
+
+  it('refuses a second pack under a taken id', async () => {
+    const { stores } = await world();
+    const one = await makeContainer({ frames: [frameOf(Buffer.from('one'))] });
+    const two = await makeContainer({ frames: [frameOf(Buffer.from('two'))] });
+    expect(one.id).equal(two.id);
+    await accept(stores, one);
+    expect(await codeOf(accept(stores, two))).equal('CONFLICT');
+  });
+
+  it('stores nothing where the client breaks off', async () => {
+    const { stores, backend, spoolDir } = await world();
+    const pack = await makeContainer({ frames: await framesFor(seededBytes(4, 5000)) });
+    async function* broken() {
+      yield pack.bytes.subarray(0, 3000);
+      throw new DatamonError('UNAVAILABLE', 'the connection broke');
+    }
+    const taking = stores.ingest.acceptPack(pack.id, broken(), pack.bytes.length);
+    expect(await codeOf(taking)).equal('UNAVAILABLE');
+    expect(await listed(backend, '')).deep.equal([]);
+    expect(await readdir(spoolDir)).deep.equal([]);
+  });
+});
+
+describe('recording by recipe', () => {
+  it('records what was sent, and gives it back', async () => {
+    const { stores, reopen } = await world();
+    const bytes = seededBytes(10, 20_000);
+    const frames = await framesFor(bytes);
+    const pack = await makeContainer({ frames });
+    await accept(stores, pack);
+    const claim = claimOf(bytes, frames);
+    const outcome = await stores.ingest.recordByRecipe({
+      packs: [pack.id],
+      blobs: [claim],
+      pages: [],
+    });
+    expect(outcome.missing).deep.equal([]);
+    expect(outcome.failed).deep.equal([]);
+    expect(outcome.recorded[0]?.receipt).include({ logicalBytes: 20_000, newBytes: 20_000 });
+    const other = await reopen();
+    expect((await readBlob(other, claim.oid)).equals(bytes)).equal(true);
+    const recipe = await other.ingest.recipeOf(claim.oid);
+    expect(recipe.chunks.map(({ digest }) => digest)).deep.equal(claim.chunks);
+  });
+
+  it('names chunks that are missing and records nothing of that blob', async () => {
+    const { stores } = await world();
+    const bytes = seededBytes(11, 5000);
+    const frames = await framesFor(bytes);
+    const pack = await makeContainer({ frames: frames.slice(1) });
+    await accept(stores, pack);
+    const claim = claimOf(bytes, frames);
+    const request = { packs: [pack.id], blobs: [claim], pages: [] };
+    const outcome = await stores.ingest.recordByRecipe(request);
+    expect(outcome.missing).deep.equal([frames[0]?.digest]);
+    expect(outcome.recorded).deep.equal([]);
+    expect((await stores.blobs.has([claim.oid])).size).equal(0);
+    const rest = await makeContainer({ frames: frames.slice(0, 1), seed: 2 });
+    await accept(stores, rest);
+    const again = await stores.ingest.recordByRecipe({ ...request, packs: [pack.id, rest.id] });
+    expect(again.recorded).length(1);
+  });
+
+  it('refuses a blob whose chunks make another file, or another size', async () => {
+    const { stores } = await world();
+    const bytes = seededBytes(12, 5000);
+    const frames = await framesFor(bytes);
+    const pack = await makeContainer({ frames });
+    await accept(stores, pack);
+    const claim = claimOf(bytes, frames);
+    const lies = [
+      { ...claim, oid: digestOf('other') },
+      { ...claim, sizeBytes: 4999 },
+      { ...claim, chunks: claim.chunks.toReversed() },
+      { oid: digestOf('nothing'), sizeBytes: 0, chunks: [] },
+    ];
+    for (const lie of lies) {
+      const request = { packs: [pack.id], blobs: [lie], pages: [] };
+      const outcome = await stores.ingest.recordByRecipe(request);
+      expect(outcome.recorded).deep.equal([]);
+      expect(outcome.failed.map(({ error }) => error.code)).deep.equal(['MISMATCH']);
+      expect((await stores.blobs.has([lie.oid])).size).equal(0);
+    }
+  });
+
+  it('records the empty blob', async () => {
+    const { stores } = await world();
+    const blobs = [{ oid: EMPTY_DIGEST, sizeBytes: 0, chunks: [] }];
+    const outcome = await stores.ingest.recordByRecipe({ packs: [], blobs, pages: [] });
+    expect(outcome.recorded).length(1);
+    expect(await readBlob(stores, EMPTY_DIGEST)).length(0);
+    expect((await stores.ingest.recipeOf(EMPTY_DIGEST)).chunks).deep.equal([]);
+  });
+
+  it('takes chunks of this repo without their being sent again', async () => {
+    const { stores } = await world();
+    const bytes = seededBytes(13, 20_000);
+    await stores.blobs.put(blobOf(bytes));
+    const edited = Buffer.concat([bytes, Buffer.from('more')]);
+    const frames = await framesFor(edited);
+    const digests = frames.map(({ digest }) => digest);
+    const known = await stores.ingest.knownChunks(digests, [digestOf(bytes)]);
+    const fresh = frames.filter((_, index) => !known[index]);
+    expect(fresh.length).within(1, 2);
+    const pack = await makeContainer({ frames: fresh });
+    await accept(stores, pack);
+    const blobs = [claimOf(edited, frames)];
+    const outcome = await stores.ingest.recordByRecipe({ packs: [pack.id], blobs, pages: [] });
+    expect(outcome.recorded[0]?.receipt.newBytes).below(2500);
+    expect((await readBlob(stores, digestOf(edited))).equals(edited)).equal(true);
+  });
+
+  it('knows nothing of another repo’s chunks, though they share a pool', async () => {
+    const backend = createMemoryBackend();
+    const one = await makeCasWorld({ pool: TINY_POOL, backend });
+    const bytes = seededBytes(14, 20_000);
+    await one.stores.blobs.put(blobOf(bytes));
+    const other = await one.reopen({ repo: parseRepoName('acme/secret') });
+    const frames = await framesFor(bytes);
+    const claim = claimOf(bytes, frames);
+    const known = await other.ingest.knownChunks(claim.chunks, [claim.oid]);
+    expect(known.some((answer) => answer)).equal(false);
+    const outcome = await other.ingest.recordByRecipe({ packs: [], blobs: [claim], pages: [] });
+    expect(outcome.missing.length).equal(new Set(claim.chunks).size);
+    expect(await codeOf(readBlob(other, claim.oid))).equal('NOT_FOUND');
+    expect(await codeOf(other.ingest.recipeOf(claim.oid))).equal('NOT_FOUND');
+  });
+
+  it('refuses a pack that is not there', async () => {
+    const { stores } = await world();
+    const packs = ['cd'.repeat(16) as ContainerId];
+    const recording = stores.ingest.recordByRecipe({ packs, blobs: [], pages: [] });
+    expect(await codeOf(recording)).equal('INVALID');
+  });
+
+  it('lets one lie fail alone among many blobs', async () => {
+    const { stores } = await world();
+    const files = Array.from({ length: 12 }, (_, index) => seededBytes(200 + index, 900));
+    const frames = (await Promise.all(files.map(framesFor))).flat();
+    const pack = await makeContainer({ frames });
+    await accept(stores, pack);
+    const blobs = await Promise.all(
+      files.map(async (bytes) => claimOf(bytes, await framesFor(bytes))),
+    );
+    const wrong = { ...(blobs[5] as (typeof blobs)[0]), oid: digestOf('lie') };
+    const request = {
+      packs: [pack.id],
+      blobs: [...blobs.slice(0, 5), wrong, ...blobs.slice(6)],
+      pages: [],
+    };
+    const outcome = await stores.ingest.recordByRecipe(request);
+    expect(outcome.recorded).length(11);
+    expect(outcome.failed.map(({ oid }) => oid)).deep.equal([digestOf('lie')]);
+  });
+});
+
+describe('recording pages', () => {
+  it('records pages whose children come along or are stored', async () => {
+    const { stores } = await world();
+    const leaf = Buffer.from('a leaf');
+    const parent = Buffer.from(`children: ${digestOf(leaf)}`);
+    const root = Buffer.from(`children: ${digestOf(parent)}`);
+    const pages = [root, parent, leaf];
+    const pack = await makeContainer({ frames: pages.map((page) => frameOf(page, 'page')) });
+    await accept(stores, pack);
+    const outcome = await stores.ingest.recordByRecipe({
+      packs: [pack.id],
+      blobs: [],
+      pages: pages.map(digestOf),
+    });
+    expect(outcome).deep.include({ missing: [], failed: [] });
+    for (const page of pages) {
+      expect(Buffer.from(await stores.pages.getPage(digestOf(page))).equals(page)).equal(true);
+    }
+  });
+
+  it('records no page above one that is missing, nor any above that', async () => {
+    const { stores } = await world();
+    const leaf = Buffer.from('a leaf');
+    const parent = Buffer.from(`children: ${digestOf(leaf)}`);
+    const root = Buffer.from(`children: ${digestOf(parent)}`);
+    const pack = await makeContainer({ frames: [frameOf(root, 'page'), frameOf(parent, 'page')] });
+    await accept(stores, pack);
+    const pages = [digestOf(root), digestOf(parent)];
+    const outcome = await stores.ingest.recordByRecipe({ packs: [pack.id], blobs: [], pages });
+    expect(outcome.missing).include(digestOf(leaf));
+    expect((await stores.pages.hasPages(pages)).size).equal(0);
+  });
+
+  it('does not take a chunk for a page', async () => {
+    const { stores } = await world();
+    const bytes = Buffer.from('a chunk');
+    const pack = await makeContainer({ frames: [frameOf(bytes)] });
+    await accept(stores, pack);
+    const pages = [digestOf(bytes)];
+    const outcome = await stores.ingest.recordByRecipe({ packs: [pack.id], blobs: [], pages });
+    expect(outcome.missing).deep.equal(pages);
+  });
+});
