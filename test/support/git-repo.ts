@@ -82,7 +82,7 @@ export class GitWorld {
   }
 
   static async create(): Promise<GitWorld> {
-    const root = await mkdtemp(join(tmpdir(), 'datamon-git-'));
+    const root = await mkdtemp(join(tmpdir(), 'git-world-'));
     const world = new GitWorld(root);
     await mkdir(join(root, 'home'));
     await writeFile(

@@ -5,7 +5,10 @@ import { openRepositoryUrl } from '../../client/open.ts';
 import { hasCode } from '../../core/errors.ts';
 import type { BranchEvent, LabelEvent } from '../../core/meta/model.ts';
 import type { Repository } from '../../core/meta/repository.ts';
+import { resolveCommit } from '../../git/commit.ts';
 import { type HookReport, installHooks } from '../../git/hook-shims.ts';
+import { type RecordedRef, recordRef } from '../../git/record-commit.ts';
+import { remoteId } from '../../git/remote-id.ts';
 import { openGitRepo } from '../../git/repository.ts';
 import { type GitRepo, GitWorld } from './git-repo.ts';
 
@@ -77,6 +80,23 @@ export class HookStage {
     await repo.git('config', 'lfs.url', `datamon::${url}`);
     await this.install(repo);
     return { repo, remote, url };
+  }
+
+  /** Pushes `main` and records it as a hook would have, but without starting one: what a test begins with, not what it tests. */
+  async pushAndRecord(project: HookedProject): Promise<RecordedRef> {
+    const { repo, remote, url } = project;
+    await repo.git('-c', 'core.hooksPath=/dev/null', 'push', '-q', 'origin', 'main');
+    const id = await remoteId(remote.dir, '/');
+    const opened = await openGitRepo(repo.dir, this.world.env);
+    const by = 'Ada <ada@example.org>';
+    const repository = await openRepositoryUrl(url, { create: { by, remote: id } });
+    try {
+      const commit = await resolveCommit(opened.git, 'main');
+      const ref = { remote: id, ref: 'refs/heads/main', commit, pushedBy: by } as const;
+      return await recordRef({ repository, repo: opened, ...ref, upload: 'missing' });
+    } finally {
+      await repository.close();
+    }
   }
 
   /** Work with the project's repo; null where the store does not know it. */
