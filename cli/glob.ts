@@ -8,8 +8,8 @@ export function globMatcher(glob: string): (path: string) => boolean {
   if (glob.length === 0 || glob.length > GLOB_SIZE_MAX_CHARS) {
     throw new DatamonError('INVALID', `not a usable glob: ${JSON.stringify(glob.slice(0, 80))}`);
   }
-  const anchored = glob.replace(/^\//, '');
-  const segments = anchored.includes('/') ? anchored.split('/') : ['**', anchored];
+  const segments = glob.replace(/^\//, '').split('/');
+  if (!glob.includes('/')) segments.unshift('**');
   // A glob that names a folder means what is below it.
   if (segments.at(-1) === '') segments[segments.length - 1] = '**';
   const matchers = segments.map((segment) => (segment === '**' ? null : segmentMatcher(segment)));
