@@ -1,7 +1,7 @@
 /** The one style sheet of all pages: served from /assets, light and dark, readable on a phone. */
 
 /** Part of its URL, so that a new version is fetched at once. */
-export const STYLE_VERSION = '2';
+export const STYLE_VERSION = '3';
 
 export const STYLE = `
 :root{color-scheme:light dark;--bg:#fff;--soft:#f6f7f9;--line:#dde1e6;--text:#1c2127;--dim:#626b76;--link:#1a5fb4;
@@ -60,7 +60,7 @@ td.nowrap,.nowrap{white-space:nowrap}
 .cmd code{white-space:pre;user-select:all}
 .cmd .dim{user-select:none}
 pre.text{margin:0;padding:16px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;tab-size:4}
-pre.code{white-space:pre;overflow-wrap:normal}
+pre.code{white-space:pre;overflow-wrap:normal;max-height:70vh;overflow:auto}
 .facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:6px 20px;margin:0;padding:14px 16px}
 .facts dt{color:var(--dim)}
 .facts dd{margin:0;overflow-wrap:anywhere}

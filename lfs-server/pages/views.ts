@@ -43,7 +43,7 @@ export function reuse(event: BranchEvent): Html {
 export function bundleTable(repo: RepoName, rows: readonly PushedBundle[], now: Date): Html {
   if (rows.length === 0) return html`<div class="blank">No bundles yet.</div>`;
   return html`<div class="scroll"><table>
-<thead><tr><th>Bundle</th><th>Commit</th><th>Author</th><th class="wide">Pushed by</th><th>When</th>
+<thead><tr><th>Bundle</th><th>Commit</th><th class="wide">Author</th><th class="wide">Pushed by</th><th>When</th>
 <th class="num">Files</th><th class="num">Size</th><th class="num">New</th><th>Reused</th></tr></thead>
 <tbody>${rows.map((row) => bundleRow(repo, row, now))}</tbody></table></div>`;
 }
@@ -56,7 +56,7 @@ function bundleRow(repo: RepoName, { event, commit }: PushedBundle, now: Date): 
   }
   return html`<tr><td>${bundleLink(repo, bundle)}</td>
 <td class="subject"><a href="${inRepo(repo, 'commit', gitNew)}">${commit?.subject || shortId(gitNew)}</a> ${flags(event)}</td>
-<td class="nowrap">${commit === null ? '' : person(commit.author.name || commit.author.mail)}</td><td class="wide nowrap">${person(event.pushedBy)}</td>
+<td class="wide nowrap">${commit === null ? '' : person(commit.author.name || commit.author.mail)}</td><td class="wide nowrap">${person(event.pushedBy)}</td>
 <td class="nowrap">${ago(event.pushedAt, now)}</td><td class="num">${count(totals.fileCount)}</td>
 <td class="num">${bytes(totals.sizeBytes)}</td><td class="num">${receipt.measured ? bytes(receipt.newBytes) : '–'}</td>
 <td>${reuse(event)}</td></tr>`;
