@@ -203,6 +203,7 @@ async function* pausable(
       yield value;
     }
   } finally {
-    await iterator.return?.();
+    // Not waited for: a source that keeps its next file waiting would keep us waiting too.
+    void Promise.resolve(iterator.return?.()).catch(() => {});
   }
 }

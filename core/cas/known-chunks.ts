@@ -13,8 +13,9 @@ import type { FrameHandle } from './frame-handle.ts';
 import type { FrameTable } from './frame-table.ts';
 import type { SegmentIndex } from './segment-index.ts';
 
-/** Frame tables kept for lookups: 16 GiB of packs, about 16 MB of memory. */
+/** Frame tables kept for lookups: 16 GiB of packs, about 16 MB of memory; more where frames are tiny, up to a bound. */
 export const KNOWN_TABLE_COUNT_MAX = 256;
+export const KNOWN_TABLES_SIZE_MAX_BYTES = 48 * 1024 * 1024;
 /** Priming never reads more than one table for so many bytes to be stored: a request should save more than it costs. */
 const BYTES_PER_PRIMED_TABLE = 64 * 1024;
 const LOADS_IN_FLIGHT = 8;
@@ -40,6 +41,7 @@ export class KnownChunks {
   readonly #samples = new Map<Digest, ContainerRef>();
   readonly #sampled = new Set<ContainerId>();
   #last: KnownTable | null = null;
+  #heldBytes = 0;
 
   constructor(options: KnownChunksOptions) {
     this.#options = options;
@@ -51,7 +53,10 @@ export class KnownChunks {
     const found = await this.#containersOf(basis);
     const budget = Math.min(this.#tableCountMax, Math.ceil(sizeBytes / BYTES_PER_PRIMED_TABLE));
     const wanted = found.length > 0 ? found.slice(0, this.#tableCountMax) : this.#newest(budget);
-    await inParallel(wanted, LOADS_IN_FLIGHT, (ref) => this.#load(ref));
+    await inParallel(wanted, LOADS_IN_FLIGHT, async (ref) => {
+      // The best come first; what does not fit any more must not push them out.
+      if (this.#heldBytes < KNOWN_TABLES_SIZE_MAX_BYTES) await this.#load(ref);
+    });
   }
 
   /** Loads what a sampled digest leads to. Nothing to wait for with most digests. */
@@ -127,15 +132,18 @@ export class KnownChunks {
     if (this.#tables.has(ref.id) || this.#options.condemned.has(ref.id)) return;
     try {
       const { frames } = await this.#options.containers.tables(ref);
-      if (frames.count === 0) return;
+      if (frames.count === 0 || this.#tables.has(ref.id)) return;
       this.#tables.set(ref.id, { ref, frames });
+      this.#heldBytes += frames.heldBytes;
     } catch (error) {
       // Lost or damaged tables make chunks unknown, nothing worse.
       if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
     }
-    for (const oldest of this.#tables.keys()) {
-      if (this.#tables.size <= this.#tableCountMax) return;
+    for (const [oldest, { frames }] of this.#tables) {
+      const fits = this.#heldBytes <= KNOWN_TABLES_SIZE_MAX_BYTES || this.#tables.size === 1;
+      if (this.#tables.size <= this.#tableCountMax && fits) return;
       this.#tables.delete(oldest);
+      this.#heldBytes -= frames.heldBytes;
     }
   }
 

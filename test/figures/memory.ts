@@ -11,10 +11,9 @@ import { openDirectStores } from '../../core/cas/direct-store.ts';
 import type { PoolParameters } from '../../core/cas/pool.ts';
 import { createHasher } from '../../core/digest.ts';
 import { type PoolName, parseRepoName } from '../../core/keys.ts';
-import { seededBytes } from '../support/splitmix64.ts';
+import { stampedStream } from '../support/stamped-stream.ts';
 
 const MIB = 1024 * 1024;
-const STAMP_EVERY_BYTES = 4096;
 const POOL: PoolParameters = {
   pool: 'figures' as PoolName,
   seed: 'f1'.repeat(32),
@@ -22,16 +21,6 @@ const POOL: PoolParameters = {
   averageBytes: 64 * 1024,
   maxBytes: 256 * 1024,
 };
-
-/** Incompressible, without a chunk that occurs twice, and quicker to make than to store. */
-async function* generated(sizeMib: number): AsyncIterable<Uint8Array> {
-  const block = seededBytes(1, MIB);
-  for (let index = 0; index < sizeMib; index += 1) {
-    const piece = Buffer.from(block);
-    for (let at = 0; at < MIB; at += STAMP_EVERY_BYTES) piece.writeUInt32LE(index, at);
-    yield piece;
-  }
-}
 
 /** Holds segments; reads packs to their end and forgets them. */
 function forgetfulBackend(): Backend {
@@ -50,7 +39,7 @@ function forgetfulBackend(): Backend {
 
 async function measure(sizeMib: number): Promise<object> {
   const hasher = createHasher();
-  for await (const piece of generated(sizeMib)) hasher.update(piece);
+  for await (const piece of stampedStream(0, sizeMib)) hasher.update(piece);
   const oid = hasher.digest();
   const spoolDir = await mkdtemp(join(tmpdir(), 'datamon-figures-'));
   try {
@@ -62,7 +51,7 @@ async function measure(sizeMib: number): Promise<object> {
       childrenOf: () => [],
     });
     const began = process.hrtime.bigint();
-    const open = () => generated(sizeMib);
+    const open = () => stampedStream(0, sizeMib);
     const receipt = await stores.blobs.put({ oid, sizeBytes: sizeMib * MIB, open });
     await stores.close();
     const seconds = Number(process.hrtime.bigint() - began) / 1e9;

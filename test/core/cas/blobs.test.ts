@@ -296,3 +296,32 @@ describe('putMany', () => {
     }
   });
 });
+
+describe('putMany that is left early', () => {
+  it('does not wait for a source that keeps its next file waiting', async () => {
+    const world = await makeCasWorld();
+    async function* sources() {
+      yield blobOf(Buffer.from('first'));
+      await new Promise(() => {});
+    }
+    for await (const outcome of world.stores.blobs.putMany(sources())) {
+      expect(outcome.oid).equal(digestOf('first'));
+      break;
+    }
+    await world.stores.close();
+  });
+
+  it('fails what is left once it is cancelled, each file by itself', async () => {
+    const world = await makeCasWorld();
+    const stop = new AbortController();
+    stop.abort();
+    const sources = [1, 2, 3].map((seed) => blobOf(seededBytes(seed, 5000)));
+    const all = await outcomes(world.stores.blobs.putMany(sources, { signal: stop.signal }));
+    expect(all.map((outcome) => 'error' in outcome && outcome.error.code)).deep.equal([
+      'CANCELLED',
+      'CANCELLED',
+      'CANCELLED',
+    ]);
+    expect(await storeSize(world.backend)).equal(0);
+  });
+});

@@ -23,6 +23,7 @@ import {
   TINY_POOL,
 } from '../../support/cas-world.ts';
 import { seededBytes, seededStream } from '../../support/splitmix64.ts';
+import { stampedStream } from '../../support/stamped-stream.ts';
 
 const MIB = 1024 * 1024;
 
@@ -48,24 +49,28 @@ describe('reuse', () => {
   it('stores at most 1.5 MiB for 1 MiB inserted into 256 MiB, no hint, another process', async function () {
     this.timeout(60_000);
     const world = await makeCasWorld();
-    const SIZE = 256 * MIB;
-    const AT = 128 * MIB;
+    const SIZE = 256;
+    const AT = 128;
     async function* edited() {
-      yield* seededStream(3, AT);
+      yield* stampedStream(0, AT);
       yield* seededStream(4, MIB);
-      yield* seededStream(3, SIZE - AT, AT);
+      yield* stampedStream(AT, SIZE);
     }
     const oidOf = async (stream: AsyncIterable<Uint8Array>) => {
       const hasher = createHasher();
       for await (const piece of stream) hasher.update(piece);
       return hasher.digest();
     };
-    const original = () => seededStream(3, SIZE);
-    await world.stores.blobs.put({ oid: await oidOf(original()), sizeBytes: SIZE, open: original });
+    const original = () => stampedStream(0, SIZE);
+    await world.stores.blobs.put({
+      oid: await oidOf(original()),
+      sizeBytes: SIZE * MIB,
+      open: original,
+    });
     const before = await storeSize(world.backend);
     const other = await world.reopen();
     const oid = await oidOf(edited());
-    await other.blobs.put({ oid, sizeBytes: SIZE + MIB, open: edited });
+    await other.blobs.put({ oid, sizeBytes: (SIZE + 1) * MIB, open: edited });
     expect((await storeSize(world.backend)) - before).at.most(1.5 * MIB);
     expect(await oidOf(other.blobs.get(oid))).equal(oid);
   });
