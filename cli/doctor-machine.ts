@@ -15,6 +15,7 @@ import {
   FILTER_KEYS,
   HOOKS_KEY,
   STANDALONE_KEY,
+  shellQuoted,
 } from './install-plan.ts';
 
 const machine = finding('machine');
@@ -130,7 +131,7 @@ async function launcherFinding(context: Context, git: Git): Promise<Finding> {
     ['', env['PATH']],
     [' with an empty PATH', ''],
   ] as const) {
-    const answer = await initAnswer(path, { ...env, PATH });
+    const answer = await initAnswer(shellQuoted(path), { ...env, PATH });
     if (answer === '{}') continue;
     return machine(
       'agent-launcher',

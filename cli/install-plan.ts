@@ -2,7 +2,7 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import type { Io } from '../core/io.ts';
-import { writeLauncher } from './install-state.ts';
+import { type LaunchedProgram, launcherFile, writeLauncher } from './install-state.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface PlannedEntry {
@@ -32,18 +32,14 @@ export const FILTER_KEYS = [
   'filter.lfs.required',
 ] as const;
 /** Matches the values of credential helpers that are ours. */
-export const CREDENTIAL_PATTERN = 'datamon|cli/main\\.(js|ts)';
+export const CREDENTIAL_PATTERN = "datamon'? credential$|cli/main\\.(js|ts)";
 export const credentialKey = (server: string): string => `credential.${server}.helper`;
 
-export async function installPlan(
-  choice: InstallChoice,
-  io: Io,
-  runtime: Runtime,
-): Promise<readonly PlannedEntry[]> {
+export async function installPlan(choice: InstallChoice, io: Io): Promise<readonly PlannedEntry[]> {
   return [
     {
       key: AGENT_PATH_KEY,
-      value: await programCommand('agent', io, runtime),
+      value: (await launcherOf('git-lfs-datamon', io)).file,
       why: 'git-lfs may hand its transfers to datamon',
     },
     {
@@ -63,7 +59,7 @@ export async function installPlan(
     ...(await Promise.all(
       choice.servers.map(async (server) => ({
         key: credentialKey(server),
-        value: `!${await programCommand('cli', io, runtime)} credential`,
+        value: `!${shellQuoted((await launcherOf('datamon', io)).file)} credential`,
         why: 'DATAMON_TOKEN serves git-lfs too',
         ours: CREDENTIAL_PATTERN,
       })),
@@ -71,41 +67,42 @@ export async function installPlan(
   ];
 }
 
-/** A shell command that starts one of our programs whatever PATH and the working folder are. */
-export async function programCommand(
-  program: 'cli' | 'agent',
+/** The launcher of one of our programs: install.sh's, or the place of the one that `ensureLaunchers` writes. */
+export async function launcherOf(
+  program: LaunchedProgram,
   io: Io,
-  runtime: Runtime,
-): Promise<string> {
-  const launcher = await installedLauncher(program, io);
-  if (launcher !== null) return shellQuoted(launcher);
-  const file = `main${extname(runtime.mainPath)}`;
-  const main =
-    program === 'cli' ? runtime.mainPath : join(dirname(dirname(runtime.mainPath)), 'agent', file);
-  return [
-    shellQuoted(runtime.nodePath),
-    '--disable-warning=ExperimentalWarning',
-    shellQuoted(main),
-  ].join(' ');
+): Promise<{ readonly file: string; readonly by: 'install.sh' | 'us' }> {
+  const folder = io.env['DATAMON_LAUNCHER'];
+  if (folder?.startsWith('/')) {
+    const file = join(folder, program);
+    const isThere = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return { file, by: 'install.sh' };
+  }
+  return { file: launcherFile(io.env, program), by: 'us' };
 }
 
-/** What install.sh put into place, where it was used: a file that is one process with its Node. */
-async function installedLauncher(program: 'cli' | 'agent', io: Io): Promise<string | null> {
-  const folder = io.env['DATAMON_LAUNCHER'];
-  if (folder === undefined || !folder.startsWith('/')) return null;
-  const launcher = join(folder, program === 'cli' ? 'datamon' : 'git-lfs-datamon');
-  return access(launcher, constants.X_OK).then(
-    () => launcher,
-    () => null,
-  );
+/** Writes the launchers that install.sh did not: git-lfs quotes the agent's path as one word, so it must be one file. */
+export async function ensureLaunchers(io: Io, runtime: Runtime): Promise<void> {
+  const extension = extname(runtime.mainPath);
+  const agentMain = join(dirname(dirname(runtime.mainPath)), 'agent', `main${extension}`);
+  for (const [program, main] of [
+    ['datamon', runtime.mainPath],
+    ['git-lfs-datamon', agentMain],
+  ] as const) {
+    if ((await launcherOf(program, io)).by === 'install.sh') continue;
+    const node = shellQuoted(runtime.nodePath);
+    const command = `${node} --disable-warning=ExperimentalWarning ${shellQuoted(main)}`;
+    await writeLauncher(io.env, program, command);
+  }
 }
 
 /** A file that the hooks of a clone can run. */
 export async function hookLauncher(io: Io, runtime: Runtime): Promise<string> {
-  return (
-    (await installedLauncher('cli', io)) ??
-    (await writeLauncher(io.env, await programCommand('cli', io, runtime)))
-  );
+  await ensureLaunchers(io, runtime);
+  return (await launcherOf('datamon', io)).file;
 }
 
 /** One word for sh, whatever it holds; plain paths stay readable. */

@@ -30,7 +30,12 @@ const parseState: Parse<InstallState> = record<InstallState>({
 /** A machine without a home has no state, and nothing to remember it in. */
 const folderOf = (env: Io['env']): string => stateFolder(env) ?? '/nonexistent/datamon';
 const stateFile = (env: Io['env']): string => join(folderOf(env), 'install.json');
-const launcherFile = (env: Io['env']): string => join(folderOf(env), 'bin', 'datamon');
+/** The programs that git starts, by the names of their launchers. */
+export type LaunchedProgram = 'datamon' | 'git-lfs-datamon';
+
+/** Where a launcher stands that `install` made, because install.sh made none. */
+export const launcherFile = (env: Io['env'], program: LaunchedProgram): string =>
+  join(folderOf(env), 'bin', program);
 
 export async function readInstallState(env: Io['env']): Promise<InstallState> {
   try {
@@ -90,9 +95,13 @@ const sizeOf = (file: string): Promise<number | null> =>
     () => null,
   );
 
-/** One file that hooks can run where install.sh left no launcher: it starts this very program. */
-export async function writeLauncher(env: Io['env'], command: string): Promise<string> {
-  const file = launcherFile(env);
+/** One file that git, git-lfs and hooks can run where install.sh left no launcher: it starts this very program. */
+export async function writeLauncher(
+  env: Io['env'],
+  program: LaunchedProgram,
+  command: string,
+): Promise<string> {
+  const file = launcherFile(env, program);
   await mkdir(dirname(file), { recursive: true });
   const temp = `${file}.new`;
   await writeFile(
@@ -108,7 +117,6 @@ export async function writeLauncher(env: Io['env'], command: string): Promise<st
 export async function forgetInstall(env: Io['env']): Promise<void> {
   if (stateFolder(env) === null) return;
   await rm(stateFile(env), { force: true });
-  await rm(launcherFile(env), { force: true });
-  await rmdir(dirname(launcherFile(env))).catch(() => {});
+  await rm(dirname(launcherFile(env, 'datamon')), { recursive: true, force: true });
   await rmdir(folderOf(env)).catch(() => {});
 }

@@ -37,7 +37,7 @@ export const VERBS: readonly Verb[] = [
     name: 'init',
     group: 'start',
     operands: '[URL]',
-    summary: 'keep this clone’s data in URL: https://…, gs://, s3://, a directory',
+    summary: 'keep this clone’s data in URL: a server’s https://…, or a directory',
     load: async () => (await import('./commands/init.ts')).init,
   },
   {
@@ -53,6 +53,13 @@ export const VERBS: readonly Verb[] = [
     operands: '',
     summary: 'check this machine and clone; each ✗ has one command; --fix',
     load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    name: 'demo',
+    group: 'start',
+    operands: '',
+    summary: 'try everything in a throw-away folder; --exit',
+    load: async () => (await import('./commands/demo.ts')).demo,
   },
   {
     name: 'status',

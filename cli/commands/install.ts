@@ -7,7 +7,13 @@ import type { Options } from '../args.ts';
 import { usageError } from '../args.ts';
 import { type Command, NO_OPERANDS, type Outcome, rowsOf } from '../command.ts';
 import { type Context, cloneOf } from '../context.ts';
-import { FILTER_KEYS, HOOKS_KEY, installPlan, type PlannedEntry } from '../install-plan.ts';
+import {
+  ensureLaunchers,
+  FILTER_KEYS,
+  HOOKS_KEY,
+  installPlan,
+  type PlannedEntry,
+} from '../install-plan.ts';
 import { absentGlobalFile, type ChangedKey, noteChanges } from '../install-state.ts';
 
 export interface ConfigChange {
@@ -84,7 +90,8 @@ export async function runInstall(
   const rows: ConfigChange[] = [];
   const changed: ChangedKey[] = [];
   const createdFile = await absentGlobalFile(context.io.env);
-  for (const entry of await installPlan(choice, context.io, context.runtime)) {
+  if (!dryRun) await ensureLaunchers(context.io, context.runtime);
+  for (const entry of await installPlan(choice, context.io)) {
     const before = await currentValue(git, entry, level);
     const outcome = before === entry.value ? 'unchanged' : dryRun ? 'would set' : 'set';
     rows.push({ key: entry.key, value: entry.value, outcome, why: entry.why });

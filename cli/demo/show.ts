@@ -1,10 +1,10 @@
 /** The demo: two real pushes of real files to a real server, and what is left to see afterwards. Every number is measured in this run. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '../../client/format.ts';
 import { DatamonError } from '../../core/errors.ts';
-import { EXIT, type ExitStatus, type Io } from '../../core/io.ts';
+import type { Io } from '../../core/io.ts';
 import { CHECKPOINT, COLUMNS, CSV, writeFirstVersion, writeSecondVersion } from './dataset.ts';
 import { type Output, type Stage, setStage } from './stage.ts';
 
@@ -19,78 +19,72 @@ const REPO = 'demo/weather';
 const TRACKED = ['*.csv', '*.parquet', '*.ckpt', '*.png'];
 const COMMAND_WIDTH = 62;
 
-export async function runDemo(io: Io, options: DemoOptions): Promise<ExitStatus> {
+/** The demo's screen, line by line as things happen. Without `exit` it ends when `io.signal` says so. */
+export async function* demoLines(io: Io, options: DemoOptions): AsyncGenerator<string> {
   const stage = await setStage(io, options.program);
-  let kept = false;
+  let failed = true;
   try {
-    await play(io, stage, options);
+    yield* play(stage, options);
     if (!options.exit) await stopped(io.signal);
-    return EXIT.ok;
-  } catch (error) {
-    kept = !io.signal.aborted;
-    if (kept) throw error;
-    return options.exit ? EXIT.interrupted : EXIT.ok;
+    failed = false;
   } finally {
-    await stage.strike(kept ? 'server only' : 'everything');
+    // What went wrong is in the folder's log; a stopped or finished demo leaves nothing behind.
+    await stage.strike(failed && !io.signal.aborted ? 'server only' : 'everything');
   }
 }
 
-async function play(io: Io, stage: Stage, options: DemoOptions): Promise<void> {
-  const say = (line = ''): void => void io.stdout.write(`${line}\n`);
-  const shown = (command: string, note = ''): void =>
-    say(`  $ ${command.padEnd(COMMAND_WIDTH)}${note}`.trimEnd());
+async function* play(stage: Stage, options: DemoOptions): AsyncGenerator<string> {
   const clone = join(stage.folder, 'weather');
-  const git = (...args: string[]): Promise<Output> =>
-    stage.run(['git', ...args], { cwd: clone, env: stage.withDatamon });
+  const git: Git = (...args) => stage.run(['git', ...args], { cwd: clone, env: stage.withDatamon });
 
-  say(`datamon demo: everything happens in ${stage.folder}; your git settings stay untouched.`);
-  say();
+  yield `datamon demo: everything happens in ${stage.folder}; your git settings stay untouched.`;
   const server = await stage.startServer();
   const url = `${server}/${REPO}`;
-  say(`  store  a directory                server  ${server}`);
+  yield '';
+  yield `  store  a directory        server  ${server}`;
   await prepare(stage, clone);
   await stage.datamon(['install']);
   await stage.datamon(['init', url], { cwd: clone });
-  shown(`datamon init ${url}`);
+  yield shown(`datamon init ${url}`);
   await git('lfs', 'track', ...TRACKED);
-  shown(`git lfs track ${TRACKED.map((pattern) => `'${pattern}'`).join(' ')}`);
+  yield shown(`git lfs track ${TRACKED.map((pattern) => `'${pattern}'`).join(' ')}`);
   await writeFirstVersion(clone);
   const first = await commit(git, 'March readings, sky photographs, first model');
   const before = await lfsFiles(git, clone);
-  shown(
+  yield shown(
     'git add . && git commit -m "March readings"',
     `${before.size} files, ${formatBytes(sum(before))}`,
   );
-  await push(say, shown, git);
+  yield* push(git);
 
   await writeSecondVersion(clone);
   const second = await commit(git, 'April rows, station column fixed, model retrained');
   const after = await lfsFiles(git, clone);
-  const changed = [...after].filter(([path, file]) => before.get(path)?.oid !== file.oid);
-  shown(
+  const changed = new Map([...after].filter(([path, file]) => before.get(path)?.oid !== file.oid));
+  yield shown(
     `… edit ${CSV} ${COLUMNS} ${CHECKPOINT}; git commit -am "April"`,
-    `${changed.length} files changed`,
+    `${changed.size} files changed`,
   );
-  const storeBefore = await stage.storeBytes();
-  await push(say, shown, git);
-  const grown = (await stage.storeBytes()) - storeBefore;
-  say(
-    `      the store grew by ${formatBytes(grown)}; plain Git LFS would have sent and kept ${formatBytes(sum(new Map(changed)))} again`,
-  );
+  const storeBytes = await stage.storeBytes();
+  yield* push(git);
+  const grownBytes = (await stage.storeBytes()) - storeBytes;
+  yield `      the store grew by ${formatBytes(grownBytes)}; plain Git LFS would have sent ${formatBytes(sum(changed))} and kept them all`;
+  yield shown('datamon log');
+  yield* indented((await stage.datamon(['log'], { cwd: clone })).stdout);
+  yield shown(`datamon diff ${first} ${second}`);
+  yield* indented((await stage.datamon(['diff', first, second], { cwd: clone })).stdout);
+  yield* cloneBack(stage, clone, after);
 
-  shown('datamon log');
-  indent(say, (await stage.datamon(['log'], { cwd: clone })).stdout);
-  shown(`datamon diff ${first} ${second}`);
-  indent(say, (await stage.datamon(['diff', first, second], { cwd: clone })).stdout);
-  await cloneBack(stage, shown, clone, after);
-
-  say();
-  say(`See it:      ${url}`);
+  yield '';
+  yield `See it:      ${url}`;
   if (options.exit) return;
-  say(`Play on:     cd ${clone}   (with HOME=${join(stage.folder, 'home')})`);
-  say('Yours next:  ./install.sh && cd your-repo && datamon init <directory or server URL>');
-  say('Ctrl-C stops the demo and deletes it.');
+  yield `Play on:     cd ${clone} && export HOME=${join(stage.folder, 'home')}`;
+  yield 'Yours next:  ./install.sh && cd your-repo && datamon init <server URL or directory>';
+  yield 'Ctrl-C stops the demo and deletes it.';
 }
+
+const shown = (command: string, note = ''): string =>
+  `  $ ${command.padEnd(COMMAND_WIDTH)} ${note}`.trimEnd();
 
 /** Two homes with an identity and git-lfs, a bare remote, a clone of it. */
 async function prepare(stage: Stage, clone: string): Promise<void> {
@@ -122,13 +116,9 @@ async function commit(git: Git, message: string): Promise<string> {
 }
 
 /** Pushes and shows what datamon said of it. A push that recorded no bundle is a failure. */
-async function push(
-  say: (line: string) => void,
-  shown: (command: string, note?: string) => void,
-  git: Git,
-): Promise<void> {
+async function* push(git: Git): AsyncGenerator<string> {
   const { stderr, durationMs } = await git('push', '--quiet', '-u', 'origin', 'main');
-  shown('git push', `${(durationMs / 1000).toFixed(1)} s`);
+  yield shown('git push', `${(durationMs / 1000).toFixed(1)} s`);
   const said = stderr.split('\n').filter((line) => line.startsWith('datamon'));
   if (!said.some((line) => /bundle [0-9a-f]{7}/.test(line))) {
     throw new DatamonError(
@@ -136,7 +126,7 @@ async function push(
       `the push recorded no bundle; it said: ${JSON.stringify(stderr)}`,
     );
   }
-  for (const line of said) say(`      ${line}`);
+  for (const line of said) yield `      ${line}`;
 }
 
 interface LfsFile {
@@ -165,39 +155,36 @@ const digestOfFile = async (file: string): Promise<string> =>
     .update(await readFile(file))
     .digest('hex');
 
-const indent = (say: (line: string) => void, text: string): void => {
-  for (const line of text.trimEnd().split('\n')) say(`      ${line}`);
-};
+function* indented(text: string): Generator<string> {
+  for (const line of text.trimEnd().split('\n')) yield `      ${line}`;
+}
 
 /** Clones with and without datamon and compares every byte. */
-async function cloneBack(
+async function* cloneBack(
   stage: Stage,
-  shown: (command: string, note?: string) => void,
   original: string,
   files: ReadonlyMap<string, LfsFile>,
-): Promise<void> {
-  const remote = join(stage.folder, 'remote', 'weather.git');
+): AsyncGenerator<string> {
   for (const [name, env, where] of [
     ['clone-with', stage.withDatamon, 'with datamon'],
     ['clone-without', stage.withoutDatamon, 'on a machine without datamon'],
   ] as const) {
     const clone = join(stage.folder, name);
+    const remote = join(stage.folder, 'remote', 'weather.git');
     await stage.run(['git', 'clone', '--quiet', remote, clone], { cwd: stage.folder, env });
-    const names = (await readdir(clone, { recursive: true, withFileTypes: true })).filter(
-      (entry) =>
-        entry.isFile() && !join(entry.parentPath, entry.name).startsWith(join(clone, '.git/')),
-    );
-    for (const entry of names) {
-      const file = join(entry.parentPath, entry.name);
-      const path = file.slice(clone.length + 1);
+    const paths = await committedPaths(stage, clone);
+    for (const path of paths) {
       const wanted = files.get(path)?.oid ?? (await digestOfFile(join(original, path)));
-      if ((await digestOfFile(file)) !== wanted)
-        throw new DatamonError('CORRUPT', `${file} is not what was pushed`);
+      if ((await digestOfFile(join(clone, path))) === wanted) continue;
+      throw new DatamonError('CORRUPT', `${join(clone, path)} is not what was pushed`);
     }
-    if (names.length < files.size)
-      throw new DatamonError('INCOMPLETE', `${clone} has ${names.length} files only`);
-    shown(`git clone …/weather.git   # ${where}`, `${names.length} files, same bytes ✓`);
+    yield shown(`git clone …/weather.git   # ${where}`, `${paths.length} files, same bytes ✓`);
   }
+}
+
+async function committedPaths(stage: Stage, clone: string): Promise<readonly string[]> {
+  const listed = await stage.run(['git', 'ls-files'], { cwd: clone, env: stage.withDatamon });
+  return listed.stdout.split('\n').filter((path) => path !== '');
 }
 
 const stopped = (signal: AbortSignal): Promise<void> =>

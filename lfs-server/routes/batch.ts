@@ -40,9 +40,12 @@ async function batch(call: Call): Promise<void> {
     oid: null,
   });
   const held = await heldSizes(call, request);
-  const transfer: TransferName = request.transfers.includes('datamon') ? 'datamon' : 'basic';
   const id = randomHex(call.deps.random, BATCH_ID_SIZE_BYTES);
   const wanted = request.objects.filter((object): object is WantedObject => !('refusal' in object));
+  // The client starts an agent for every batch that names one, even where all its objects are here already.
+  const moves = request.operation === 'download' || wanted.some(({ oid }) => !held.has(oid));
+  const offered = request.transfers.includes('datamon');
+  const transfer: TransferName = moves && offered ? 'datamon' : 'basic';
   const maker = createActionMaker(call, {
     operation: request.operation,
     transfer,
