@@ -109,8 +109,9 @@ describe('datamon serve', () => {
       body: '{"path":"a.bin"}',
     });
     expect(lock.status).to.equal(201);
+    const killed = once(first.child, 'exit');
     first.child.kill('SIGKILL');
-    await once(first.child, 'exit');
+    await killed;
     const second = await start(...argv);
     for (const each of contents) expect(await get(second.origin, each)).to.equal(each);
     const { locks } = (await (await fetch(`${second.origin}/acme/weather/locks`)).json()) as {
@@ -134,11 +135,12 @@ describe('datamon serve', () => {
     );
     // The request is in flight once a later one was answered.
     await fetch(`${origin}/readyz`);
+    const ended = once(child, 'exit');
     child.kill('SIGTERM');
     await refused(origin);
     client.write('def');
     expect(statusOf(await client.untilClosed())).to.equal(200);
-    expect((await once(child, 'exit'))[0]).to.equal(0);
+    expect((await ended)[0]).to.equal(0);
   }).timeout(15_000);
 
   it('is shared by servers: what one takes another gives', async () => {
