@@ -21,6 +21,7 @@ const NORMALISATION_BITS = 2;
 const MAX_BYTES_LIMIT = 16 * 1024 * 1024;
 /** Streams are gathered in buffers of at least this size, so that few bytes are moved twice. */
 const ARENA_SIZE_MIN_BYTES = 1024 * 1024;
+const ARENA_SIZE_FIRST_BYTES = 16 * 1024;
 
 export interface Chunker {
   readonly minBytes: number;
@@ -112,7 +113,9 @@ export async function* chunks(
     let taken = 0;
     while (taken < bytes.length) {
       if (end === arena.length) {
-        const fresh = Buffer.allocUnsafeSlow(arenaBytes);
+        // Small at first: most files are.
+        const grown = Math.max(ARENA_SIZE_FIRST_BYTES, bytes.length - taken, 4 * arena.length);
+        const fresh = Buffer.allocUnsafeSlow(Math.min(arenaBytes, grown));
         arena.copy(fresh, 0, start, end);
         end -= start;
         start = 0;

@@ -3,7 +3,7 @@
  * beyond. Promises: a frame is taken once, however often it is added; memory is bounded.
  */
 import type { Digest } from '../digest.ts';
-import type { EncodedFrame, FrameKind } from './frame.ts';
+import { type EncodedFrame, type FrameKind, ownBytes } from './frame.ts';
 import { type FrameHandle, framedSize, waitingHandle } from './frame-handle.ts';
 import type { PackWriter } from './pack-writer.ts';
 
@@ -31,7 +31,8 @@ export class FrameSink {
 
   /** Takes a frame that `find` does not know. One call at a time. */
   async add(frame: EncodedFrame): Promise<FrameHandle> {
-    const handle = waitingHandle(frame);
+    const kept = this.#usesPacks ? frame : { ...frame, stored: ownBytes(frame.stored) };
+    const handle = waitingHandle(kept);
     this.#remember(frame.kind + frame.digest, handle);
     if (this.#usesPacks) {
       await this.#packs.add(handle);

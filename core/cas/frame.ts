@@ -54,13 +54,18 @@ export interface EncodedFrame extends FrameHeader {
   readonly stored: Uint8Array;
 }
 
+/** Bytes that are going to be kept: copied where they are a small view, which would keep the large buffer it was cut from alive. */
+export function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength > 2 * bytes.length ? Buffer.from(bytes) : bytes;
+}
+
 export interface FramePayload {
   readonly kind: FrameKind;
   readonly digest: Digest;
   readonly payload: Uint8Array;
 }
 
-/** Compresses off the main thread where a probe says it pays. `payload` must not change until this resolves. */
+/** Compresses off the main thread where a probe says it pays; raw, the frame's bytes are the payload itself, which must not change. */
 export async function encodeFrame(frame: FramePayload): Promise<EncodedFrame> {
   const { kind, digest, payload } = frame;
   if (payload.length > FRAME_RAW_SIZE_MAX_BYTES) {
@@ -73,9 +78,7 @@ export async function encodeFrame(frame: FramePayload): Promise<EncodedFrame> {
       return { ...base, codec: 'zstd', storedLength: stored.length, stored };
     }
   }
-  // A small view would keep the large buffer it was cut from alive for as long as the frame waits.
-  const stored = payload.buffer.byteLength > 2 * payload.length ? Buffer.from(payload) : payload;
-  return { ...base, codec: 'raw', storedLength: payload.length, stored };
+  return { ...base, codec: 'raw', storedLength: payload.length, stored: payload };
 }
 
 export function encodeFrameHeader(id: ContainerId, frame: FrameHeader): Buffer {

@@ -4,11 +4,15 @@ import { join } from 'node:path';
 import type { Body } from '../backend/backend.ts';
 import { DatamonError } from '../errors.ts';
 import { type Random, randomHex } from '../random.ts';
+import { ownBytes } from './frame.ts';
 
 export const SPOOL_MEMORY_SIZE_MAX_BYTES = 4 * 1024 * 1024;
 const READ_SIZE_BYTES = 256 * 1024;
 /** Writes are gathered up to this size: a frame's header and payload are two writes, a disk likes one. */
 const WRITE_SIZE_BYTES = 1024 * 1024;
+/** Linux takes no more parts in one call. */
+const WRITE_PART_COUNT_MAX = 1024;
+const NOTHING = Buffer.alloc(0);
 
 export interface SpoolOptions {
   /** Made when first needed. */
@@ -36,10 +40,10 @@ export function createSpool(options: SpoolOptions): Spool {
 
   async function flush(): Promise<void> {
     file ??= await createTempFile(options);
-    const bytes = Buffer.concat(parts, heldBytes);
+    const written = parts;
     parts = [];
     heldBytes = 0;
-    await diskCall(() => writeAll(file as TempFile, bytes));
+    await diskCall(() => writeAll(file as TempFile, written));
   }
 
   return {
@@ -47,7 +51,7 @@ export function createSpool(options: SpoolOptions): Spool {
       return sizeBytes;
     },
     async write(bytes) {
-      parts.push(bytes);
+      parts.push(file === null ? ownBytes(bytes) : bytes);
       heldBytes += bytes.length;
       sizeBytes += bytes.length;
       if (heldBytes > (file === null ? memoryMax : WRITE_SIZE_BYTES)) await flush();
@@ -88,9 +92,16 @@ async function createTempFile({ spoolDir, random }: SpoolOptions): Promise<TempF
   });
 }
 
-async function writeAll({ handle }: TempFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
+async function writeAll({ handle }: TempFile, parts: readonly Uint8Array[]): Promise<void> {
+  for (let at = 0; at < parts.length; at += WRITE_PART_COUNT_MAX) {
+    const some = parts.slice(at, at + WRITE_PART_COUNT_MAX);
+    const wanted = some.reduce((sum, { length }) => sum + length, 0);
+    const { bytesWritten } = await handle.writev(some);
+    // A short write is rare; what is left goes as one piece.
+    const rest = bytesWritten < wanted ? Buffer.concat(some).subarray(bytesWritten) : NOTHING;
+    for (let done = 0; done < rest.length; ) {
+      done += (await handle.write(rest, done, rest.length - done)).bytesWritten;
+    }
   }
 }
 
