@@ -19,14 +19,19 @@ export function isInside(path: string, folder: string): boolean {
   return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
 }
 
-/** The first `name` on PATH, or null. `outside`: folders whose programs are never taken. */
+/**
+ * The first `name` on PATH, or null. `outside`: folders whose programs are never taken, unless the home folder lies in them:
+ * then somebody stands in `/` or at home, not in a clone.
+ */
 export async function findProgram(
   name: string,
   env: Environment,
   outside: readonly string[] = [],
 ): Promise<string | null> {
+  const home = env['HOME'] ?? '/';
+  const barred = outside.filter((folder) => folder !== '/' && !isInside(home, folder));
   for (const folder of safePath(env['PATH']).split(delimiter)) {
-    if (folder === '' || outside.some((barred) => isInside(folder, barred))) continue;
+    if (folder === '' || barred.some((each) => isInside(folder, each))) continue;
     const file = join(folder, name);
     if (await isProgram(file)) return file;
   }

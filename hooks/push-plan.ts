@@ -35,6 +35,8 @@ export interface PlannedRef {
   readonly ref: string;
   readonly tracking: string | null;
   readonly gitOld: GitSha | null;
+  /** What `changed` was compared with; null: with nothing. */
+  readonly start: GitSha | null;
   readonly tip: GitSha;
   readonly files: CommitFiles;
   /** LFS files that differ from what the remote had. */
@@ -85,12 +87,13 @@ export async function planPush(
     const files = filesByCommit.get(commit) ?? (await filesOf(repo, commit, cache));
     filesByCommit.set(commit, files);
     const exclude = [...onRemote, ...(remoteSha === null ? [] : [remoteSha])];
-    const before = await startOf(repo.git, commit, { gitOld, exclude });
-    const changed = await changedPointers(repo.git, { before, after: commit }, cache);
+    const start = await startOf(repo.git, commit, { gitOld, exclude });
+    const changed = await changedPointers(repo.git, { before: start, after: commit }, cache);
     moved.push({
       ref,
       tracking,
       gitOld,
+      start,
       tip: localSha,
       files,
       changed,

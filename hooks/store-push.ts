@@ -7,7 +7,6 @@ import {
 } from '../core/cas/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
-import { LOCK_VIOLATION_COUNT_MAX, lockViolations } from '../core/meta/lock-check.ts';
 import type { PushReceipt } from '../core/meta/model.ts';
 import { displayPath } from '../core/meta/raw-path.ts';
 import { storeExtraOids } from '../core/meta/record.ts';
@@ -24,6 +23,7 @@ import {
 } from '../git/record-commit.ts';
 import type { GitRepository } from '../git/repository.ts';
 import type { PendingRef } from './local-pending.ts';
+import { checkLocks } from './lock-guard.ts';
 import type { PlannedRef } from './push-plan.ts';
 import { Progress, sayFound, saySent } from './receipt.ts';
 import { type HookWorld, say } from './world.ts';
@@ -100,32 +100,6 @@ function uniqueBlobs(blobs: readonly WantedBlob[]): readonly WantedBlob[] {
   const byOid = new Map<Digest, WantedBlob>();
   for (const blob of blobs) if (!byOid.has(blob.oid)) byOid.set(blob.oid, blob);
   return [...byOid.values()];
-}
-
-async function checkLocks(push: StorePush, bundled: readonly BundledRef[]): Promise<void> {
-  if (push.lockOwner === null) return;
-  const held = await push.repository.locks.list();
-  if (held.length === 0) return;
-  for (const { planned, bundle, base } of bundled) {
-    const before = base === null ? null : (await push.repository.history.getBundle(base)).tree;
-    const found = await lockViolations({
-      pages: push.repository.pages,
-      held,
-      before,
-      after: bundle.descriptor.tree,
-      by: push.lockOwner,
-    });
-    if (found.length === 0) continue;
-    for (const { path, lock } of found.slice(0, SHOWN_COUNT_MAX)) {
-      say(push.world, `${path} is locked by ${lock.owner} since ${lock.lockedAt}`);
-    }
-    const more = found.length >= LOCK_VIOLATION_COUNT_MAX ? 'or more ' : '';
-    throw new DatamonError(
-      'LOCKED',
-      `${planned.ref} changes ${found.length} ${more}files that others hold locked. Nothing was pushed.`,
-      { hint: 'Ask the owner to run: git lfs unlock <path>; see them all: git lfs locks' },
-    );
-  }
 }
 
 const SHOWN_COUNT_MAX = 5;

@@ -3,6 +3,8 @@ import { chmod, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { digestOf } from '../../core/digest.ts';
+import { removeHooks } from '../../git/hook-shims.ts';
+import { openGitRepo } from '../../git/repository.ts';
 import { type HookedProject, HookStage } from '../support/hook-stage.ts';
 
 describe('hooks: pushes that must fail, and those that are none of our business', function () {
@@ -71,7 +73,7 @@ describe('hooks: pushes that must fail, and those that are none of our business'
 
   it('fails on a path that somebody else holds locked, naming both, before bytes move', async () => {
     const project = await committed();
-    await project.repo.git('push', '-q', 'origin', 'main');
+    await stage.pushAndRecord(project);
     await stage.visit(project, async ({ locks }) => {
       await locks.lock({ path: 'a.bin', owner: 'Bob <bob@example.org>', ref: null });
       await locks.lock({ path: 'mine.bin', owner: 'Ada <ada@example.org>', ref: null });
@@ -87,6 +89,18 @@ describe('hooks: pushes that must fail, and those that are none of our business'
     const held = await stage.visit(project, ({ blobs }) => blobs.has([digestOf('locked')]));
     expect(held?.size).to.equal(0);
     expect(await stage.events(project)).to.have.length(2);
+  });
+
+  it('lets a new branch pass that does not touch what is locked', async () => {
+    const project = await committed();
+    await stage.pushAndRecord(project);
+    await stage.visit(project, ({ locks }) =>
+      locks.lock({ path: 'a.bin', owner: 'Bob <bob@example.org>', ref: null }),
+    );
+    await project.repo.write('b.bin', 'beside');
+    await project.repo.commit('beside');
+    const ran = await project.repo.run(['push', '-q', 'origin', 'main:feature']);
+    expect(ran.status, ran.stderr).to.equal(0);
   });
 
   it('fails on rules nobody understands, naming the file', async () => {
@@ -161,4 +175,28 @@ describe('hooks: pushes that must fail, and those that are none of our business'
     expect(ran.stderr).to.not.include('canary');
     expect(await project.repo.read('canary').catch(() => null)).to.equal(null);
   });
+
+  for (const form of ['our own hook', 'a chained hook', 'the lines for husky'] as const) {
+    it(`never lets git send commits whose data a dead server lacks: ${form}`, async () => {
+      const project = await committed();
+      await removeHooks(await openGitRepo(project.repo.dir, stage.world.env));
+      await project.repo.git('config', 'lfs.url', 'http://127.0.0.1:9/team/dead');
+      if (form === 'our own hook') await stage.install(project.repo);
+      if (form === 'a chained hook') {
+        await project.repo.writeHook('pre-push', '#!/bin/sh\ncat >/dev/null\necho theirs >&2\n');
+        await stage.install(project.repo, { chain: true });
+      }
+      if (form === 'the lines for husky') {
+        await project.repo.git('config', 'core.hooksPath', '.husky');
+        const { snippet } = await stage.install(project.repo);
+        const theirs = 'feed | cat >/dev/null\necho theirs >&2\n';
+        await project.repo.write('.husky/pre-push', `#!/bin/sh\n${snippet?.text}${theirs}`, 0o755);
+      }
+      const path = `${join(stage.launcher, '..')}:${stage.world.env['PATH']}`;
+      const ran = await project.repo.run(['push', 'origin', 'main'], { env: { PATH: path } });
+      expect(ran.status).to.not.equal(0);
+      expect(await onRemote(project)).to.equal('');
+      expect(ran.stderr.includes('theirs')).to.equal(form === 'a chained hook');
+    });
+  }
 });
