@@ -144,6 +144,7 @@ install_for_user() {
   rm -rf "$app.new"
   mkdir -p "$app.new" "$bin"
   cp -R "$here/dist" "$here/package.json" "$here/package-lock.json" "$app.new/"
+  rm -rf "$app.new/dist/test"
   (cd "$app.new" && step "installing the run-time packages" npm ci --omit=dev --ignore-scripts --no-audit --no-fund)
   if [ -x "$tools/node/bin/node" ] && [ "$(command -v node)" = "$tools/node/bin/node" ]; then
     cp "$tools/node/bin/node" "$app.new/node"

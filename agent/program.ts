@@ -86,6 +86,7 @@ async function begin(world: World, init: InitRequest, signal: AbortSignal): Prom
   const endpoint = await endpointOf(world, init);
   const isStandalone = endpoint?.isStore === true;
   if (isStandalone && init.operation === 'download') await refuseBlindPrune(world);
+  let contact: Promise<void> | null = null;
   const routes = createRoutes({
     openRepository: (url, { token }) =>
       (deps.connect ?? connect)(url, {
@@ -96,6 +97,10 @@ async function begin(world: World, init: InitRequest, signal: AbortSignal): Prom
         signal,
       }),
     standaloneUrl: async () => (await requireEndpoint(world, init)).url,
+    // Not at init: git-lfs and doctor start an agent in clones that have nothing to do with datamon.
+    onDatamon: () => {
+      contact ??= firstContact(world);
+    },
     log,
   });
   // A store that cannot be opened is said now, in one sentence, instead of once for each object.
@@ -111,7 +116,6 @@ async function begin(world: World, init: InitRequest, signal: AbortSignal): Prom
       log,
     }),
   });
-  const contact = firstContact(world);
   return {
     ...transfers,
     close: async () => {

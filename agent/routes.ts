@@ -29,6 +29,8 @@ export interface RoutesOptions {
   readonly openRepository: OpenRepository;
   /** The repo's URL where no server takes part; throws where there is none. */
   readonly standaloneUrl: () => Promise<string>;
+  /** Told each time an object is found to travel through datamon. */
+  readonly onDatamon: () => void;
   readonly log: Log;
 }
 
@@ -69,7 +71,9 @@ export function createRoutes(options: RoutesOptions): Routes {
     find: async (request) => {
       const { action } = request;
       if (action === null) {
-        return { kind: 'datamon', blobs: (await openStandalone()).blobs, batch: null };
+        const { blobs } = await openStandalone();
+        options.onDatamon();
+        return { kind: 'datamon', blobs, batch: null };
       }
       const repoUrl = repoUrlOf(action.href, request.oid);
       if (repoUrl === null) return { kind: 'basic', action };
@@ -79,6 +83,7 @@ export function createRoutes(options: RoutesOptions): Routes {
       server.token = token;
       const repository = await server.repository;
       if (repository === null) return { kind: 'basic', action };
+      options.onDatamon();
       return { kind: 'datamon', blobs: repository.blobs, batch: { repoUrl, token } };
     },
     fallback: (request, error) => {

@@ -117,6 +117,9 @@ export async function writeLauncher(
 export async function forgetInstall(env: Io['env']): Promise<void> {
   if (stateFolder(env) === null) return;
   await rm(stateFile(env), { force: true });
-  await rm(dirname(launcherFile(env, 'datamon')), { recursive: true, force: true });
+  // The agent's log goes too: nothing is left to explain.
+  for (const folder of ['bin', 'log']) {
+    await rm(join(folderOf(env), folder), { recursive: true, force: true });
+  }
   await rmdir(folderOf(env)).catch(() => {});
 }

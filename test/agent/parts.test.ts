@@ -173,6 +173,7 @@ describe('agent/routes', () => {
   };
   const log = () => undefined;
   const standaloneUrl = async () => 'datamon::file:///s//r';
+  const onDatamon = () => {};
 
   it('finds the repo in a plain transfer address, and in no other', () => {
     expect(repoUrlOf(href, OID)).to.equal('https://d.example/acme/weather');
@@ -198,7 +199,7 @@ describe('agent/routes', () => {
       ask = token;
       return repositoryOf(plannedBlobs());
     };
-    const routes = createRoutes({ openRepository, standaloneUrl, log });
+    const routes = createRoutes({ openRepository, standaloneUrl, onDatamon, log });
     await routes.find(upload);
     const later = { href, header: { Authorization: 'Bearer two' } };
     expect((await routes.find({ ...upload, action: later })).kind).to.equal('datamon');
@@ -212,7 +213,7 @@ describe('agent/routes', () => {
       attempts += 1;
       throw new DatamonError('UNSUPPORTED', 'not a datamon server');
     };
-    const routes = createRoutes({ openRepository, standaloneUrl, log });
+    const routes = createRoutes({ openRepository, standaloneUrl, onDatamon, log });
     for (const request of [upload, download]) {
       expect(await routes.find(request)).to.deep.equal({ kind: 'basic', action: upload.action });
     }
@@ -226,7 +227,7 @@ describe('agent/routes', () => {
       if (asked.length === 1) throw new DatamonError('UNAVAILABLE', 'not now');
       return repositoryOf(plannedBlobs());
     };
-    const routes = createRoutes({ openRepository, standaloneUrl, log });
+    const routes = createRoutes({ openRepository, standaloneUrl, onDatamon, log });
     expect(await codeOf(routes.find({ ...upload, action: null }))).to.equal('UNAVAILABLE');
     expect((await routes.find({ ...upload, action: null })).kind).to.equal('datamon');
     expect(asked).to.deep.equal(['datamon::file:///s//r', 'datamon::file:///s//r']);
@@ -234,7 +235,7 @@ describe('agent/routes', () => {
 
   it('falls back for what is the API’s fault, not for what is the object’s', () => {
     const openRepository: OpenRepository = async () => repositoryOf(plannedBlobs());
-    const routes = createRoutes({ openRepository, standaloneUrl, log });
+    const routes = createRoutes({ openRepository, standaloneUrl, onDatamon, log });
     const back = (request: UploadRequest | DownloadRequest, code: DatamonError['code']) =>
       routes.fallback(request, new DatamonError(code, 'x')) !== null;
     expect(back(upload, 'UNSUPPORTED')).to.equal(true);
@@ -252,7 +253,7 @@ describe('agent/routes', () => {
       repositoryOf(plannedBlobs(), () => {
         closed += 1;
       });
-    const routes = createRoutes({ openRepository, standaloneUrl, log });
+    const routes = createRoutes({ openRepository, standaloneUrl, onDatamon, log });
     await routes.find(upload);
     await routes.find({ ...upload, action: null });
     await routes.close();

@@ -171,11 +171,26 @@ describe('agent/program', () => {
       installed += 1;
       throw new Error('no');
     };
-    await run([INIT_UPLOAD], { onFirstContact });
+    const path = join(folder, 'file');
+    await writeFile(path, 'abc');
+    const upload = [INIT_UPLOAD, uploadOf('abc', path)];
+    await run(upload, { onFirstContact });
     expect(installed).to.equal(0);
     const openClone = async () => clone({ hooksPolicy: async () => 'auto' });
-    const { status, replies } = await run([INIT_UPLOAD], { onFirstContact, openClone });
+    const { status, replies } = await run(upload, { onFirstContact, openClone });
     expect(installed).to.equal(1);
-    expect([status, replies[0]]).to.deep.equal([EXIT.ok, {}]);
+    expect([status, replies[1]?.error]).to.deep.equal([EXIT.ok, undefined]);
+  });
+
+  it('installs no hooks where it was only started', async () => {
+    let installed = 0;
+    const onFirstContact = async () => {
+      installed += 1;
+    };
+    await run([INIT_UPLOAD], {
+      onFirstContact,
+      openClone: async () => clone({ hooksPolicy: async () => 'auto' }),
+    });
+    expect(installed).to.equal(0);
   });
 });
