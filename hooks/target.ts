@@ -74,7 +74,7 @@ async function open(request: TargetRequest, mode: Target['mode']): Promise<Targe
     },
     reject: (url, refused) => tokens.reject(url, refused),
   };
-  const repository = await openRepositoryUrl(request.lfsUrl, {
+  const repository = await openRepositoryUrl(withoutUser(request.lfsUrl), {
     token,
     signal,
     ...(create === undefined ? {} : { create }),
@@ -87,6 +87,9 @@ async function open(request: TargetRequest, mode: Target['mode']): Promise<Targe
   });
   return { repository, mode, subject: () => subject };
 }
+
+/** A clone URL may name a user, for git's sake; whom we are is for the token to say. */
+const withoutUser = (url: string): string => url.replace(/^(https?:\/\/)[^/@]*@/i, '$1');
 
 /** The `sub` of a token, unchecked: only to know which locks are our own. */
 function subjectOf(token: string): string | null {
