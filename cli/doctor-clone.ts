@@ -113,7 +113,7 @@ async function committedFindings(clone: GitRepository): Promise<Finding[]> {
     () => false,
   );
   if (!exists) return [];
-  const changed = await clone.git.run(['status', '--porcelain', '-z', '--', '.lfsconfig']);
+  const changed = await clone.git.run(['status', '--porcelain', '-z', '--', ':/.lfsconfig']);
   const isCommitted = changed.stdout.length === 0;
   const [entry] = (
     await listConfig(clone.git, ['--no-includes', '--file', lfsConfigFile(clone)])

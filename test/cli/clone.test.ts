@@ -6,7 +6,9 @@ import { EXIT } from '../../core/io.ts';
 import { type GitRepo, GitWorld } from '../support/git-repo.ts';
 import { type CliOptions, datamon, withRepo } from './support/cli.ts';
 
-describe('datamon in a clone', () => {
+describe('datamon in a clone', function () {
+  // Each test runs git and git-lfs dozens of times.
+  this.timeout(40_000);
   let world: GitWorld;
   let repo: GitRepo;
   let remote: GitRepo;
@@ -116,7 +118,7 @@ describe('datamon in a clone', () => {
 
   describe('record', () => {
     it('makes the bundle of what is on the remote, sends what is missing, and is idempotent', async () => {
-      await run(['init', store]);
+      await run(['init', store, '--no-hooks']);
       const commit = await pushed();
       await repo.git('checkout', '-q', '-B', 'main');
       const { json, status } = await run(['record', '--json']);
@@ -138,7 +140,7 @@ describe('datamon in a clone', () => {
     });
 
     it('records nothing that was not pushed', async () => {
-      await run(['init', store]);
+      await run(['init', store, '--no-hooks']);
       await pushed();
       await repo.write('a.bin', 'not pushed');
       await repo.commit('Local only');
@@ -148,7 +150,7 @@ describe('datamon in a clone', () => {
     });
 
     it('--all takes branches and tags; a tag becomes a label', async () => {
-      await run(['init', store]);
+      await run(['init', store, '--no-hooks']);
       const commit = await pushed();
       await repo.git('tag', '-a', 'v1', '-m', 'One');
       await repo.git('push', '-q', '--no-verify', 'origin', 'v1', 'HEAD:refs/heads/side');
@@ -163,7 +165,7 @@ describe('datamon in a clone', () => {
     });
 
     it('says which bytes are nowhere, with status 3', async () => {
-      await run(['init', store]);
+      await run(['init', store, '--no-hooks']);
       await pushed();
       await world.run('rm', ['-rf', repo.path('.git/lfs/objects')]);
       const { status, json } = await run(['record', 'main', '--json']);
@@ -172,7 +174,7 @@ describe('datamon in a clone', () => {
     });
 
     it('a remote that does not answer is named', async () => {
-      await run(['init', store]);
+      await run(['init', store, '--no-hooks']);
       await repo.git('remote', 'set-url', 'origin', join(world.root, 'gone.git'));
       const { status, stderr } = await run(['record']);
       expect([status, stderr.includes('git ls-remote origin')]).to.deep.equal([
@@ -184,7 +186,7 @@ describe('datamon in a clone', () => {
 
   describe('refs', () => {
     it('takes what git knows, also commits that no push ended at', async () => {
-      await run(['init', store]);
+      await run(['init', store, '--no-hooks']);
       await repo.write('a.bin', 'inner');
       const inner = await repo.commit('Inner');
       const tip = await pushed('Tip');
@@ -201,7 +203,7 @@ describe('datamon in a clone', () => {
     });
 
     it('another repo’s refs have nothing to do with this clone', async () => {
-      await run(['init', store]);
+      await run(['init', store, '--no-hooks']);
       await pushed();
       const other = `file://${store}//other`;
       await withRepo(other, () => Promise.resolve());
@@ -252,7 +254,7 @@ describe('datamon in a clone', () => {
       await pushed();
       await run(['record', 'main']);
       expect(await bad()).to.deep.equal([]);
-    }).timeout(20_000);
+    });
 
     it('finds stray keys, uncommitted .lfsconfig, missing hooks, lock checks off; --fix mends three', async () => {
       await run(['install']);
@@ -269,15 +271,15 @@ describe('datamon in a clone', () => {
       ]);
       await run(['doctor', '--fix']);
       expect(await bad()).to.deep.equal(['lfsconfig-committed']);
-    }).timeout(30_000);
+    });
 
     it('finds data that is neither here nor in the store', async () => {
       await run(['install']);
-      await run(['init', store]);
+      await run(['init', store, '--no-hooks']);
       await pushed();
       await world.run('rm', ['-rf', repo.path('.git/lfs/objects')]);
       expect(await bad()).to.include('data');
-    }).timeout(20_000);
+    });
   });
 
   it('the git remote is untouched by all of it', async () => {

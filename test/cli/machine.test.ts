@@ -33,7 +33,9 @@ describe('datamon install', () => {
     const { status, stderr } = await run(['install']);
     const text = await readFile(config, 'utf8');
     expect(status).to.equal(EXIT.ok);
-    expect(text).to.match(/\[lfs "customtransfer\.datamon"\]\n\tpath = .*agent\/main\.ts/);
+    expect(text).to.match(
+      /\[lfs "customtransfer\.datamon"\]\n\tpath = .*\/state\/datamon\/bin\/git-lfs-datamon\n/,
+    );
     expect(text).to.contain('concurrent = false');
     expect(text).to.contain('[lfs "datamon::"]\n\tstandalonetransferagent = datamon');
     expect(text).to.contain('hooks = auto');
@@ -63,7 +65,7 @@ describe('datamon install', () => {
     expect(await readFile(config, 'utf8')).to.contain('hooks = off');
   });
 
-  it('takes the launcher beside DATAMON_LAUNCHER, quoted for sh', async () => {
+  it('takes the launcher beside DATAMON_LAUNCHER, as git-lfs wants it: one file, unquoted', async () => {
     const { home, config, run } = await machine();
     const bin = join(home, "it's bin");
     await mkdir(bin);
@@ -71,7 +73,7 @@ describe('datamon install', () => {
     await run(['install'], { env: { DATAMON_LAUNCHER: bin } });
     const { json } = await run(['config', '--json']);
     const path = json.find(({ key }) => key === AGENT)?.['value'];
-    expect(path).to.equal(`'${home}/it'\\''s bin/git-lfs-datamon'`);
+    expect(path).to.equal(`${home}/it's bin/git-lfs-datamon`);
     expect(await readFile(config, 'utf8')).to.contain('git-lfs-datamon');
   });
 
@@ -99,7 +101,9 @@ describe('datamon install', () => {
   });
 });
 
-describe('datamon uninstall', () => {
+describe('datamon uninstall', function () {
+  this.timeout(20_000);
+
   it('leaves no trace where there was nothing', async () => {
     const { home, run } = await machine();
     await run(['install', '--server', 'https://d.example.org']);
@@ -280,7 +284,9 @@ describe('datamon login', () => {
   });
 });
 
-describe('datamon doctor', () => {
+describe('datamon doctor', function () {
+  this.timeout(40_000);
+
   it('on an untouched machine names one command for each ✗', async () => {
     const { run } = await machine();
     const { json, status } = await run(['doctor', '--json']);
@@ -300,14 +306,16 @@ describe('datamon doctor', () => {
     const { json, status } = await run(['doctor', '--json']);
     expect(json.filter(({ ok }) => ok === false)).to.deep.equal([]);
     expect(status).to.equal(EXIT.ok);
-  }).timeout(20_000);
+  });
 
   it('starts the agent as git-lfs would, and says what it heard instead', async () => {
-    const { config, run } = await machine();
+    const { home, config, run } = await machine();
     await run(['install']);
+    const liar = join(home, 'liar');
+    await writeFile(liar, '#!/bin/sh\necho nonsense\n', { mode: 0o755 });
     await writeFile(
       config,
-      (await readFile(config, 'utf8')).replace(/path = .*/, 'path = echo nonsense; exit 1'),
+      (await readFile(config, 'utf8')).replace(/path = .*/, `path = ${liar}`),
     );
     const { json } = await run(['doctor', '--json']);
     const agent = json.find(({ check }) => check === 'agent-launcher');

@@ -108,7 +108,7 @@ export async function spawnDatamon(
     child.once('close', (code) => done(code ?? 128));
   });
   const bytes = Buffer.concat(parts);
-  return { ...ranOf(status, bytes.toString('utf8'), stderr), bytes, json: [] };
+  return Object.assign(ranOf(status, bytes.toString('utf8'), stderr), { bytes });
 }
 
 export interface SeedFile {
