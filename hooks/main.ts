@@ -5,7 +5,9 @@ import { realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
+import { openGitRepo } from '../git/repository.ts';
 import { prePush } from './pre-push.ts';
+import { reconcile } from './reconcile.ts';
 import { referenceTransaction } from './reference-transaction.ts';
 import { watch } from './watcher.ts';
 import { type HookWorld, say, sayError } from './world.ts';
@@ -22,6 +24,9 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitStatus>
         return EXIT.ok;
       case 'watch':
         await watch(world, args);
+        return EXIT.ok;
+      case 'reconcile':
+        await reconcileHere(world);
         return EXIT.ok;
       default:
         say(world, `no hook is called ${JSON.stringify(name.slice(0, 80))}`);
@@ -44,6 +49,13 @@ done
 [ -e "$file" ] || exit 0
 exec "$@"
 `;
+
+/** Settles what earlier pushes of this clone left open; any command may ask for it. */
+async function reconcileHere(world: HookWorld): Promise<void> {
+  const { io } = world;
+  const repo = await openGitRepo(io.cwd, io.env);
+  await reconcile({ world, repo, signal: io.signal, style: 'off' });
+}
 
 function realWorld(io: Io): HookWorld {
   return {
