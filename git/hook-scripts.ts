@@ -41,7 +41,6 @@ export function quoteForSh(text: string): string {
 /** Keeps standard input, so that two programs can read it; an empty one stays empty. */
 const KEEP_INPUT = [
   'lines=$(cat)',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: sh, not a template
   'feed() { if [ -n "$lines" ]; then printf \'%s\\n\' "$lines"; fi; }',
 ];
 
