@@ -14,7 +14,7 @@ import type { GitRepository } from '../git/repository.ts';
 import { copiedUrl, copyUrl, lfsConfigFile, strayKeys } from './clone-settings.ts';
 import type { Context } from './context.ts';
 import { type Finding, finding } from './doctor-check.ts';
-import { hookLauncher } from './install-plan.ts';
+import { HOOKS_KEY, hookLauncher } from './install-plan.ts';
 import { cloneRepoUrl } from './repo-address.ts';
 
 const inClone = finding('clone');
@@ -66,6 +66,9 @@ function endpointFinding(remote: string, { url, kind }: LfsEndpoint): Finding {
 async function hooksFinding(context: Context, clone: GitRepository): Promise<Finding> {
   const { state, snippet } = await inspectHooks(clone);
   if (state === 'ours') return inClone('hooks', true, 'the hooks are datamon’s');
+  if ((await getConfig(clone.git, HOOKS_KEY)) === 'off') {
+    return inClone('hooks', null, 'no hooks, as datamon.hooks says; after a push: datamon record');
+  }
   if (snippet !== null) {
     return inClone(
       'hooks',

@@ -192,8 +192,9 @@ async function putHooks(
   clone: GitRepository,
   options: Options,
 ): Promise<InitRow['hooks']> {
-  const policy = await getConfig(clone.git, HOOKS_KEY);
-  if (options.flag('no-hooks') || policy === 'off') {
+  // Remembered in the clone, or the agent would put them in on first contact.
+  if (options.flag('no-hooks')) await setConfig(clone.git, 'local', HOOKS_KEY, 'off');
+  if ((await getConfig(clone.git, HOOKS_KEY)) === 'off') {
     context.talk('datamon: no hooks; after a push run: datamon record');
     return 'off';
   }

@@ -1,5 +1,5 @@
 /** `datamon uninstall`: puts git back as it was, hooks in known clones included. Data, stores and clones are not touched. */
-import { getAllConfig, listConfig, setConfig, unsetConfig } from '../../git/config.ts';
+import { getAllConfig, getConfig, listConfig, setConfig, unsetConfig } from '../../git/config.ts';
 import type { Git } from '../../git/git.ts';
 import { inspectHooks, removeHooks } from '../../git/hook-shims.ts';
 import { forgetClones, knownClones } from '../../git/known-clones.ts';
@@ -64,7 +64,7 @@ async function runUninstall(context: Context, options: Options): Promise<Outcome
   }
   rows.push(...(await removeCredentials(git, level, dryRun)));
   const clones = level === 'global' ? await knownClones(context.io.env) : [git.cwd];
-  for (const folder of clones) rows.push(...(await cleanClone(context, folder, dryRun)));
+  for (const folder of clones) rows.push(...(await cleanClone(context, folder, { level, dryRun })));
   if (level === 'global' && !dryRun) {
     await removeCreatedFile(state);
     await forgetClones(context.io.env);
@@ -84,7 +84,7 @@ async function runUninstall(context: Context, options: Options): Promise<Outcome
 async function cleanClone(
   context: Context,
   folder: string,
-  dryRun: boolean,
+  { level, dryRun }: { readonly level: InstallLevel; readonly dryRun: boolean },
 ): Promise<ConfigChange[]> {
   const clone = await openGitRepo(folder, context.io.env).catch(() => null);
   if (clone === null) return [];
@@ -100,6 +100,11 @@ async function cleanClone(
   if (copied !== null) {
     rows.push({ key: `lfs.url of ${folder}`, value: null, outcome, why: 'copy of .lfsconfig' });
     if (!dryRun) await unsetConfig(clone.git, 'local', 'lfs.url');
+  }
+  const policy = await getConfig(clone.git, HOOKS_KEY, 'local');
+  if (level === 'global' && policy !== null) {
+    rows.push({ key: `${HOOKS_KEY} of ${folder}`, value: null, outcome, why: 'of datamon init' });
+    if (!dryRun) await unsetConfig(clone.git, 'local', HOOKS_KEY);
   }
   if (!dryRun) await removeHooks(clone);
   return rows;

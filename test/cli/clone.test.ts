@@ -1,5 +1,5 @@
 /** init, status, record, doctor and refs inside a clone, with real git and git-lfs on a directory store. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { EXIT } from '../../core/io.ts';
@@ -90,6 +90,9 @@ describe('datamon in a clone', function () {
       expect((await run(['init', store, '--no-hooks', '--json'])).json[0]).to.include({
         hooks: 'off',
       });
+      // Remembered, so that the agent does not put them in later.
+      expect(await repo.git('config', '--local', 'datamon.hooks')).to.equal('off');
+      await repo.git('config', '--local', '--unset', 'datamon.hooks');
       await repo.git('config', 'datamon.hooks', 'off');
       expect((await run(['init', store, '--json'])).json[0]).to.include({ hooks: 'off' });
     });
@@ -258,7 +261,9 @@ describe('datamon in a clone', function () {
 
     it('finds stray keys, uncommitted .lfsconfig, missing hooks, lock checks off; --fix mends three', async () => {
       await run(['install']);
-      await run(['init', store, '--shared', '--no-hooks']);
+      await run(['init', store, '--shared']);
+      for (const hook of ['pre-push', 'reference-transaction'])
+        await rm(repo.path('.git/hooks', hook));
       await world.run('git', ['config', '--file', '.lfsconfig', 'datamon.receipt', 'off'], {
         cwd: repo.dir,
       });
