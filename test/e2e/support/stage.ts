@@ -29,11 +29,18 @@ export interface Project {
   readonly url: string;
 }
 
+export interface StageOptions {
+  readonly server: 'running' | 'none';
+  /** Everybody may write unless told otherwise. */
+  readonly access?: 'anonymous' | 'tokens';
+}
+
 export class Stage {
   readonly world: GitWorld;
   readonly store: string;
   private server: ChildProcess | null = null;
   private port = 0;
+  private secretFile: string | null = null;
 
   private constructor(world: GitWorld) {
     this.world = world;
@@ -41,9 +48,17 @@ export class Stage {
   }
 
   /** A world where `datamon install` was run; with a server unless told otherwise. */
-  static async set(options: { readonly server: 'running' | 'none' }): Promise<Stage> {
+  static async set(options: StageOptions): Promise<Stage> {
     const world = await GitWorld.create();
     const stage = new Stage(world);
+    if (options.access === 'tokens') {
+      stage.secretFile = join(world.root, 'secret');
+      await writeFile(
+        stage.secretFile,
+        'a secret of more than thirty-two bytes, for tests only\n',
+        { mode: 0o600 },
+      );
+    }
     const bin = join(world.root, 'bin');
     await mkdir(bin);
     for (const [name, main] of [
@@ -78,11 +93,13 @@ export class Stage {
   }
 
   async startServer(): Promise<void> {
-    const child = spawn(
-      join(this.world.root, 'bin', 'datamon'),
-      ['serve', '--store', `file://${this.store}`, '--listen', `127.0.0.1:${this.port}`],
-      { env: { ...this.world.env, DATAMON_ANONYMOUS: 'write' }, stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    const args = ['serve', '--store', `file://${this.store}`, '--listen', `127.0.0.1:${this.port}`];
+    if (this.secretFile !== null) args.push('--jwt-secret-file', this.secretFile);
+    const access = this.secretFile === null ? { DATAMON_ANONYMOUS: 'write' } : {};
+    const child = spawn(join(this.world.root, 'bin', 'datamon'), args, {
+      env: { ...this.world.env, ...access },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const said: string[] = [];
     child.stderr.on('data', (bytes: Buffer) => said.push(bytes.toString('utf8')));
     const line = await new Promise<string>((ready, fail) => {
@@ -100,6 +117,13 @@ export class Stage {
     });
     this.server = child;
     this.port = Number(new URL(line.trim()).port);
+  }
+
+  /** A token of this server, minted as an operator does. */
+  async token(subject: string, ...grants: readonly string[]): Promise<string> {
+    const file = this.secretFile ?? '';
+    const args = ['token', 'mint', '--subject', subject, '--secret-file', file, ...grants];
+    return (await this.mustRun('datamon', args)).trim();
   }
 
   async killServer(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
