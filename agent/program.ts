@@ -2,7 +2,7 @@
 import { DatamonError } from '../core/errors.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
 import { secureRandom } from '../core/random.ts';
-import { isFetchAndPrune, isPruneCheck, readAncestors } from './ancestors.ts';
+import { ancestorsOf } from '../git/process-tree.ts';
 import { announcedObjects } from './announced.ts';
 import { seizeOutput } from './answers.ts';
 import { type Clone, openClone } from './clone.ts';
@@ -11,6 +11,7 @@ import { withinTime } from './guard.ts';
 import { createLogFile, type Log, logPath } from './log-file.ts';
 import { createLookAhead } from './look-ahead.ts';
 import type { InitRequest } from './messages.ts';
+import { isFetchAndPrune, isPruneCheck } from './prune-check.ts';
 import { sleep } from './retry.ts';
 import { createRoutes } from './routes.ts';
 import { runSession, type SessionEnd, type Transfers } from './session.ts';
@@ -33,7 +34,7 @@ export interface AgentDependencies {
   readonly onFirstContact?: (clone: Clone) => Promise<void>;
   readonly openClone?: (cwd: string, env: Io['env']) => Promise<Clone>;
   readonly connect?: typeof connect;
-  readonly ancestors?: () => Promise<readonly (readonly string[])[]>;
+  readonly ancestors?: typeof ancestorsOf;
 }
 
 type Endpoint = Awaited<ReturnType<Clone['endpoint']>>;
@@ -147,7 +148,8 @@ async function requireEndpoint({ clone }: World, init: InitRequest): Promise<End
  * and deletes. Failing to start makes it delete nothing.
  */
 async function refuseBlindPrune({ clone, deps }: World): Promise<void> {
-  const commands = await (deps.ancestors ?? readAncestors)();
+  const above = await (deps.ancestors ?? ancestorsOf)(deps.pid);
+  const commands = above.map(({ argv }) => argv);
   const fetches = isFetchAndPrune(commands) && (await (await clone()).prunesAfterCheck());
   if (!isPruneCheck(commands) && !fetches) return;
   throw new DatamonError('UNSUPPORTED', 'this check cannot see the store, so nothing was deleted', {

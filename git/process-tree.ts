@@ -1,7 +1,7 @@
 /** The processes above this one, by `/proc` or `ps`. Best effort: empty where the system does not tell. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 
 export interface Ancestor {
   readonly pid: number;
@@ -12,8 +12,8 @@ const ANCESTOR_COUNT_MAX = 32;
 const PS_TIMEOUT_MS = 5_000;
 
 /** From `pid` itself upwards. */
-export async function ancestorsOf(pid: number): Promise<readonly Ancestor[]> {
-  const viaProc = await climb(pid, procLine);
+export async function ancestorsOf(pid: number, proc = '/proc'): Promise<readonly Ancestor[]> {
+  const viaProc = await climb(pid, (each) => procLine(proc, each));
   if (viaProc.length > 0) return viaProc;
   const table = await psTable();
   return climb(pid, async (each) => table.get(each) ?? null);
@@ -39,10 +39,10 @@ async function climb(
   return found;
 }
 
-async function procLine(pid: number): Promise<ProcessLine | null> {
+async function procLine(proc: string, pid: number): Promise<ProcessLine | null> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+    const stat = await readFile(join(proc, String(pid), 'stat'), 'latin1');
+    const command = await readFile(join(proc, String(pid), 'cmdline'), 'utf8');
     // The name in parentheses may hold anything, so fields are counted from the last one.
     const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
     return { parent, argv: command.replace(/\0$/, '').split('\0') };

@@ -3,10 +3,10 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
-import { isFetchAndPrune, isPruneCheck, readAncestors } from '../../agent/ancestors.ts';
 import { BACKLOG_SIZE_MAX_BYTES, createAnswers, seizeOutput } from '../../agent/answers.ts';
 import { createLogFile, LOG_SIZE_MAX_BYTES, logPath, redact } from '../../agent/log-file.ts';
 import type { DownloadRequest, UploadRequest } from '../../agent/messages.ts';
+import { isFetchAndPrune, isPruneCheck } from '../../agent/prune-check.ts';
 import { RetryAfter, withRetries } from '../../agent/retry.ts';
 import { createRoutes, type OpenRepository, repoUrlOf, tokenOf } from '../../agent/routes.ts';
 import { digestOf } from '../../core/digest.ts';
@@ -17,37 +17,7 @@ import { plannedBlobs, repositoryOf } from './support/blobs.ts';
 
 const OID = digestOf('x');
 
-describe('agent/ancestors', () => {
-  async function fakeProc(
-    processes: Readonly<Record<string, readonly [number, string[], string?]>>,
-  ) {
-    const proc = await makeTempDir();
-    for (const [pid, [parent, argv, name = 'x']] of Object.entries(processes)) {
-      await mkdir(join(proc, pid));
-      await writeFile(join(proc, pid, 'stat'), `${pid} (${name}) S ${parent} 1 1`);
-      await writeFile(join(proc, pid, 'cmdline'), `${argv.join('\0')}\0`);
-    }
-    return proc;
-  }
-
-  it('reads command lines from the parent upward, whatever a process calls itself', async () => {
-    const proc = await fakeProc({
-      self: [30, ['node']],
-      30: [20, ['sh', '-c', 'x'], ') S 99 (evil'],
-      20: [1, ['git-lfs', 'prune', '--verify-remote']],
-    });
-    expect(await readAncestors(proc)).to.deep.equal([
-      ['sh', '-c', 'x'],
-      ['git-lfs', 'prune', '--verify-remote'],
-    ]);
-  });
-
-  it('ends at a process it may not see, and at a circle', async () => {
-    const proc = await fakeProc({ self: [30, ['node']], 30: [31, ['a']], 31: [30, ['b']] });
-    expect((await readAncestors(proc)).length).to.be.at.most(16);
-    expect(await readAncestors(join(proc, 'none'))).to.deep.equal([]);
-  });
-
+describe('agent/prune-check', () => {
   it('knows a prune by the program and the word, not by a path that holds it', () => {
     expect(isPruneCheck([['/usr/bin/git-lfs', 'prune', '-c']])).to.equal(true);
     expect(isPruneCheck([['git', 'lfs', 'prune']])).to.equal(true);

@@ -24,6 +24,11 @@ interface Run {
   readonly replies: readonly Answer[];
 }
 
+const above =
+  (...commands: readonly (readonly string[])[]) =>
+  async () =>
+    commands.map((argv, index) => ({ pid: 9 - index, argv }));
+
 describe('agent/program', () => {
   let folder: string;
   let blobs: PlannedBlobs;
@@ -118,17 +123,14 @@ describe('agent/program', () => {
   });
 
   it('refuses to start under git lfs prune, before it opens anything', async () => {
-    const ancestors = async () => [
-      ['sh', '-c', 'x'],
-      ['git-lfs', 'prune', '--verify-remote'],
-    ];
+    const ancestors = above(['sh', '-c', 'x'], ['git-lfs', 'prune', '--verify-remote']);
     const { replies } = await run([INIT_DOWNLOAD], { ancestors });
     expect(replies[0]?.error?.message).to.include('git lfs prune --no-verify-remote');
     expect(opened).to.deep.equal([]);
   });
 
   it('refuses fetch --prune where every prune asks the remote first, and only there', async () => {
-    const ancestors = async () => [['git-lfs', 'fetch', '--prune']];
+    const ancestors = above(['git-lfs', 'fetch', '--prune']);
     const openClone = async () => clone({ prunesAfterCheck: async () => true });
     const refused = await run([INIT_DOWNLOAD], { ancestors, openClone });
     expect(refused.replies[0]?.error?.message).to.include('without --prune');
@@ -137,7 +139,7 @@ describe('agent/program', () => {
   });
 
   it('starts under prune where a server is asked', async () => {
-    const ancestors = async () => [['git-lfs', 'prune', '--verify-remote']];
+    const ancestors = above(['git-lfs', 'prune', '--verify-remote']);
     const openClone = async () =>
       clone({ endpoint: async () => ({ url: 'https://d.example/r', isStore: false }) });
     const { replies } = await run([INIT_DOWNLOAD], { ancestors, openClone });

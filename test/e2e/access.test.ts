@@ -1,7 +1,7 @@
 /** A server that wants tokens: who has none is told so, who may read cannot write, and a lock holds against others. */
 import { expect } from 'chai';
 import type { GitRepo } from '../support/git-repo.ts';
-import { seededBytes } from '../support/git-repo.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 import { type Project, Stage } from './support/stage.ts';
 
 describe('end to end: tokens and locks', function () {

@@ -12,7 +12,8 @@ import {
   Standalone,
   wipeLocalObjects,
 } from '../agent/support/standalone.ts';
-import { type GitRepo, seededBytes } from '../support/git-repo.ts';
+import type { GitRepo } from '../support/git-repo.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 
 const MIB = 1024 * 1024;
 const BIG = seededBytes(77, 48 * MIB);

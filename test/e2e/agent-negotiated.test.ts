@@ -5,8 +5,9 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { lfsPush, Standalone, wipeLocalObjects } from '../agent/support/standalone.ts';
-import { type GitRepo, seededBytes } from '../support/git-repo.ts';
+import type { GitRepo } from '../support/git-repo.ts';
 import { startRealServer } from '../support/real-server.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 
 const FILES: Readonly<Record<string, Uint8Array>> = {
   'one.bin': Uint8Array.of(1),

@@ -9,7 +9,8 @@ import {
   Standalone,
   wipeLocalObjects,
 } from '../agent/support/standalone.ts';
-import { type GitRepo, seededBytes } from '../support/git-repo.ts';
+import type { GitRepo } from '../support/git-repo.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 
 const FILES: Readonly<Record<string, Uint8Array>> = {
   'one.bin': Uint8Array.of(7),

@@ -1,6 +1,6 @@
 /** The plug is pulled in the middle of a push; the next push is whole. */
 import { expect } from 'chai';
-import { seededBytes } from '../support/git-repo.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 import { openProxy, type Project, Stage } from './support/stage.ts';
 
 const MIB = 1024 * 1024;

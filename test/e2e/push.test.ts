@@ -1,7 +1,7 @@
 /** A push through a server, as its user sees it: objects, bundle, receipt, clones with and without datamon. */
 import { readFile, readlink, stat, symlink } from 'node:fs/promises';
 import { expect } from 'chai';
-import { seededBytes } from '../support/git-repo.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 import { type Project, Stage } from './support/stage.ts';
 
 const MIB = 1024 * 1024;

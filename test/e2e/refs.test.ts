@@ -1,6 +1,6 @@
 /** What happens to bundles when refs move in other ways than forward: refused, raced, forced, tagged, deleted, unhooked. */
 import { expect } from 'chai';
-import { seededBytes } from '../support/git-repo.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 import { type Project, Stage } from './support/stage.ts';
 
 describe('end to end: refs and bundles', function () {

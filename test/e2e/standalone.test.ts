@@ -1,7 +1,7 @@
 /** Straight on a directory, no server: push, dedup, clone, the messages of what cannot work there. */
 import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import { seededBytes } from '../support/git-repo.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 import { type Project, Stage } from './support/stage.ts';
 
 const MIB = 1024 * 1024;

@@ -10,7 +10,8 @@ import { readObjects } from '../../git/cat-file.ts';
 import { changedPointers, pointersIntroduced, pointersOfCommit } from '../../git/pointers.ts';
 import { type GitRepository, openGitRepo } from '../../git/repository.ts';
 import { parseRules } from '../../git/rules.ts';
-import { type GitRepo, GitWorld, seededBytes } from '../support/git-repo.ts';
+import { type GitRepo, GitWorld } from '../support/git-repo.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 
 async function listed(repo: GitRepository, commit: string): Promise<readonly Entry[]> {
   const content = await pointersOfCommit(repo, parseGitSha(commit));

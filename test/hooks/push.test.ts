@@ -5,8 +5,9 @@ import { digestOf } from '../../core/digest.ts';
 import { remoteIdOf } from '../../core/meta/ref-names.ts';
 import { entries } from '../../core/meta/tree-reader.ts';
 import { remoteId } from '../../git/remote-id.ts';
-import { GitRepo, seededBytes } from '../support/git-repo.ts';
+import { GitRepo } from '../support/git-repo.ts';
 import { type HookedProject, HookStage } from '../support/hook-stage.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 
 describe('hooks: pushes', function () {
   this.timeout(60_000);

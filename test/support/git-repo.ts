@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { splitmixBytes } from './seeded-bytes.ts';
 
 export interface Ran {
   readonly status: number;
@@ -192,7 +191,3 @@ export class GitRepo {
     return file;
   }
 }
-
-/** Bytes that a seed decides, for files of tests. */
-export const seededBytes = (seed: number, sizeBytes: number): Buffer =>
-  splitmixBytes(seed, sizeBytes);

@@ -7,9 +7,22 @@ import { asKey, listed, put, readText } from '../conformance/bodies.ts';
 import { codeOf } from './code-of.ts';
 import { CrashFs } from './crash-fs.ts';
 import { createFaultyBackend, FaultPlan } from './faulty-backend.ts';
-import { splitmixBytes } from './seeded-bytes.ts';
 import { seededBytes, seededStream, splitmix64 } from './splitmix64.ts';
 import { makeTempDir, withTempDir } from './temp-dir.ts';
+
+/** The algorithm as it is published, one number after the other. */
+function splitmixBytes(seed: number, sizeBytes: number): Buffer {
+  const mask = (1n << 64n) - 1n;
+  const bytes = Buffer.alloc(Math.ceil(sizeBytes / 8) * 8);
+  let state = BigInt(seed);
+  for (let offset = 0; offset < bytes.length; offset += 8) {
+    state = (state + 0x9e3779b97f4a7c15n) & mask;
+    let mixed = ((state ^ (state >> 30n)) * 0xbf58476d1ce4e5b9n) & mask;
+    mixed = ((mixed ^ (mixed >> 27n)) * 0x94d049bb133111ebn) & mask;
+    bytes.writeBigUInt64LE(mixed ^ (mixed >> 31n), offset);
+  }
+  return bytes.subarray(0, sizeBytes);
+}
 
 describe('seeded bytes', () => {
   it('are splitmix64', () => {
