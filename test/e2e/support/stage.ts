@@ -92,6 +92,11 @@ export class Stage {
     return this.port;
   }
 
+  get serverPid(): number {
+    if (this.server?.pid === undefined) throw new Error('no server runs');
+    return this.server.pid;
+  }
+
   async startServer(): Promise<void> {
     const args = ['serve', '--store', `file://${this.store}`, '--listen', `127.0.0.1:${this.port}`];
     if (this.secretFile !== null) args.push('--jwt-secret-file', this.secretFile);
