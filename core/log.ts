@@ -113,7 +113,10 @@ async function createEntry(
   }
   try {
     // The bytes hold a random nonce, so equal bytes are our own.
-    return digestOf(await readBytes(backend, key)) === digest;
+    if (digestOf(await readBytes(backend, key)) !== digest) return false;
+    // It is there; whether it would survive a power loss only a put that succeeds can tell.
+    if (failure !== undefined) await backend.putIfAbsent(key, bytesBody(bytes));
+    return true;
   } catch (error) {
     throw hasCode(error, 'NOT_FOUND') && failure !== undefined ? failure : error;
   }

@@ -34,7 +34,10 @@ interface Begun {
 
 interface Batched {
   readonly source: BlobSource;
+  /** Null for what is stored already or comes twice in the batch. */
   readonly sunk: SunkBlob | null;
+  /** It was found in the store when its reading began. */
+  readonly wasKnown: boolean;
 }
 
 /** One call of `putMany`. */
@@ -100,17 +103,18 @@ export class BatchWriter {
   async *#take({ source, chunks, stored }: Begun): AsyncIterable<PutOutcome> {
     try {
       const { writer } = this.#options;
-      if ((await stored) || this.#oids.has(source.oid)) {
+      const wasKnown = await stored;
+      if (wasKnown || this.#oids.has(source.oid)) {
         if (chunks === null) await verifySource(source, this.#put);
         else await chunks;
-        this.#batch.push({ source, sunk: null });
+        this.#batch.push({ source, sunk: null, wasKnown });
         return;
       }
       const read = chunks === null ? writer.chunksOf(source, this.#put) : await chunks;
       const sunk = await writer.sink(source, read, this.#sink);
       this.#newBytes += sunk.newBytes;
       this.#oids.add(source.oid);
-      this.#batch.push({ source, sunk });
+      this.#batch.push({ source, sunk, wasKnown });
     } catch (error) {
       yield { oid: source.oid, error: asDatamonError(error, source) };
     }
@@ -133,8 +137,8 @@ export class BatchWriter {
     }
     try {
       const receipts = await this.#commit(batch, packs, sink);
-      for (const [index, { source }] of batch.entries()) {
-        yield { oid: source.oid, receipt: receipts[index] as Receipt };
+      for (const [index, batched] of batch.entries()) {
+        yield await this.#confirm(batched, receipts[index] as Receipt);
       }
     } catch (error) {
       for (const { source } of batch)
@@ -144,11 +148,27 @@ export class BatchWriter {
     }
   }
 
+  /** What was known may have been condemned while the batch gathered: then it is stored now. */
+  async #confirm({ source, wasKnown }: Batched, receipt: Receipt): Promise<PutOutcome> {
+    const { oid } = source;
+    const { writer } = this.#options;
+    try {
+      const isThere = !wasKnown || (await writer.isKnown(oid));
+      return { oid, receipt: isThere ? receipt : await writer.put(source, this.#put) };
+    } catch (error) {
+      return { oid, error: asDatamonError(error, source) };
+    }
+  }
+
+  /** Receipts in the order of the batch. The log of condemned containers was read after everything in it was decided. */
   async #commit(batch: readonly Batched[], packs: PackWriter, sink: FrameSink): Promise<Receipt[]> {
     const waiting = await sink.finish();
     const inlineBytes = waitingBytes(waiting);
     const sunk = batch.flatMap((entry) => (entry.sunk === null ? [] : [entry.sunk]));
-    if (sunk.length === 0) return batch.map(({ source }) => reused(source));
+    if (sunk.length === 0) {
+      await this.#options.writer.look();
+      return batch.map(({ source }) => reused(source));
+    }
     const records = sunk.map(({ draft }) => draft);
     const cost = await this.#options.committer.commit({ records, waiting });
     const frameBytes = sunk.reduce((sum, blob) => sum + blob.frameBytes, 0);

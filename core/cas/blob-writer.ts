@@ -20,7 +20,7 @@ import { FrameSink } from './frame-sink.ts';
 import type { KnownChunks } from './known-chunks.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import { RecipeWriter } from './recipe-writer.ts';
-import type { FoundRecord, SegmentIndex } from './segment-index.ts';
+import type { SegmentIndex } from './segment-index.ts';
 import { type RecordDraft, waitingBytes } from './segment-publisher.ts';
 
 export interface BlobWriterOptions extends PackWriterOptions {
@@ -52,7 +52,7 @@ export class BlobWriter {
     if (await this.isStored(source.oid)) {
       await verifySource(source, options);
       // What is counted on must not have been condemned meanwhile: look after deciding.
-      await this.#options.condemned.look();
+      await this.look();
       if (await this.isStored(source.oid)) return reused(source);
     }
     const other = this.#underWay.get(source.oid);
@@ -70,22 +70,24 @@ export class BlobWriter {
 
   /** Reads what the repo has by now, for `isKnown`. */
   async learn(): Promise<void> {
-    await Promise.all([this.#options.index.refresh(), this.#options.condemned.look()]);
+    await Promise.all([this.#options.index.refresh(), this.look()]);
+  }
+
+  /** Reads what was condemned by now. What is known and counted on is looked at again after it. */
+  look(): Promise<void> {
+    return this.#options.condemned.look();
   }
 
   /** As `isStored`, without asking the store whether a miss is still one. */
   async isKnown(oid: Digest): Promise<boolean> {
-    return this.#isSafe((await this.#options.index.peek([oid], 'blob')).get(oid));
+    const { index, condemned } = this.#options;
+    return condemned.spares((await index.peek([oid], 'blob')).get(oid)) !== undefined;
   }
 
   /** Whether a record says so that leans on nothing condemned, as far as known. */
   async isStored(oid: Digest): Promise<boolean> {
-    return this.#isSafe((await this.#options.index.find([oid], 'blob')).get(oid));
-  }
-
-  #isSafe(records: readonly FoundRecord[] = []): boolean {
-    const { condemned } = this.#options;
-    return records.some(({ runs }) => runs.every(({ container }) => !condemned.has(container.id)));
+    const { index, condemned } = this.#options;
+    return condemned.spares((await index.find([oid], 'blob')).get(oid)) !== undefined;
   }
 
   /** The chunks of a file, those known marked as such. */

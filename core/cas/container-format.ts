@@ -111,7 +111,15 @@ export function parseTrailer(bytes: Buffer, what: string): Trailer {
   };
 }
 
+/** TOO_LARGE for tables that no reader would take. */
 export function encodeSections(sections: readonly Section[]): Buffer {
+  const sizeBytes = sections.reduce(
+    (sum, { bytes }) => sum + SECTION_HEADER_SIZE_BYTES + bytes.length,
+    0,
+  );
+  if (sizeBytes > TABLES_SIZE_MAX_BYTES) {
+    throw new DatamonError('TOO_LARGE', `a container with ${sizeBytes} bytes of tables`);
+  }
   const parts: Buffer[] = [];
   for (const { type, bytes } of sections) {
     const head = Buffer.alloc(SECTION_HEADER_SIZE_BYTES);

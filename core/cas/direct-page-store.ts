@@ -42,18 +42,18 @@ export class DirectPageStore implements PageStore {
   async hasPages(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
     const { index, condemned } = this.#options;
     const found = await index.find(digests, 'page');
-    const isSafe = (digest: Digest): boolean =>
-      (found.get(digest) ?? []).some(({ runs }) =>
-        runs.every(({ container }) => !condemned.has(container.id)),
-      );
-    return new Set(digests.filter(isSafe));
+    return new Set(digests.filter((digest) => condemned.spares(found.get(digest)) !== undefined));
   }
 
   async putPages(pages: readonly Uint8Array[]): Promise<Receipt> {
     const named = new Map(pages.map((page) => [digestOf(page), page]));
-    const stored = await this.hasPages([...named.keys()]);
+    let stored = await this.hasPages([...named.keys()]);
+    if (stored.size > 0) {
+      // What is counted on must not have been condemned meanwhile: look after finding, then decide.
+      await this.#options.condemned.look();
+      stored = await this.hasPages([...stored]);
+    }
     const fresh = [...named].filter(([digest]) => !stored.has(digest));
-    if (fresh.length < named.size) await this.#options.condemned.look();
     if (fresh.length === 0) return EMPTY_RECEIPT;
     return this.#store(fresh);
   }

@@ -65,9 +65,7 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
       const found = await index.find(oids, 'blob');
       const sizes = new Map<Digest, number>();
       for (const [oid, records] of found) {
-        const safe = records.find(({ runs }) =>
-          runs.every((run) => !condemned.has(run.container.id)),
-        );
+        const safe = condemned.spares(records);
         if (safe !== undefined) sizes.set(oid, safe.sizeBytes);
       }
       return sizes;

@@ -16,6 +16,8 @@ import type { SegmentIndex } from './segment-index.ts';
 /** Frame tables kept for lookups: 16 GiB of packs, about 16 MB of memory; more where frames are tiny, up to a bound. */
 export const KNOWN_TABLE_COUNT_MAX = 256;
 export const KNOWN_TABLES_SIZE_MAX_BYTES = 48 * 1024 * 1024;
+/** Sampled digests remembered, the newest ones: about 2 TiB of chunks in some 100 MB of memory. */
+export const SAMPLE_COUNT_MAX = 500_000;
 /** Priming never reads more than one table for so many bytes to be stored: a request should save more than it costs. */
 const BYTES_PER_PRIMED_TABLE = 64 * 1024;
 const LOADS_IN_FLIGHT = 8;
@@ -26,6 +28,7 @@ export interface KnownChunksOptions {
   readonly index: SegmentIndex;
   readonly condemned: Condemned;
   readonly tableCountMax?: number;
+  readonly sampleCountMax?: number;
 }
 
 interface KnownTable {
@@ -36,6 +39,7 @@ interface KnownTable {
 export class KnownChunks {
   readonly #options: KnownChunksOptions;
   readonly #tableCountMax: number;
+  readonly #sampleCountMax: number;
   /** Least recently useful first. */
   readonly #tables = new Map<ContainerId, KnownTable>();
   readonly #samples = new Map<Digest, ContainerRef>();
@@ -46,6 +50,7 @@ export class KnownChunks {
   constructor(options: KnownChunksOptions) {
     this.#options = options;
     this.#tableCountMax = options.tableCountMax ?? KNOWN_TABLE_COUNT_MAX;
+    this.#sampleCountMax = options.sampleCountMax ?? SAMPLE_COUNT_MAX;
   }
 
   /** Gets ready to look up the chunks of a file of `sizeBytes` that resembles `basis`. */
@@ -154,9 +159,15 @@ export class KnownChunks {
       for (const container of [ref, ...containers]) {
         for (let at = 0; at < container.samples.length; at += DIGEST_SIZE_BYTES) {
           const digest = digestFromBytes(container.samples.subarray(at, at + DIGEST_SIZE_BYTES));
+          // Deleted first: a Map keeps the place of a key that is set again, and the oldest goes first.
+          this.#samples.delete(digest);
           this.#samples.set(digest, container);
         }
       }
+    }
+    for (const oldest of this.#samples.keys()) {
+      if (this.#samples.size <= this.#sampleCountMax) return;
+      this.#samples.delete(oldest);
     }
   }
 }

@@ -16,14 +16,20 @@ import type { PlacedRun } from './segment-tables.ts';
 export const MERGE_SEGMENT_COUNT = 16;
 /** Inlined bytes that one merge moves at most; more are left where they are. */
 export const MERGE_MOVED_SIZE_MAX_BYTES = 80 * 1024 * 1024;
+/** Segments with larger tables (some 45,000 records) stay: sixteen more of them would be read whole into memory. */
+export const MERGE_TABLES_SIZE_MAX_BYTES = 4 * 1024 * 1024;
+
+export interface MergerOptions extends PublisherOptions {
+  readonly tablesSizeMaxBytes?: number;
+}
 
 export class Merger {
-  readonly #options: PublisherOptions;
+  readonly #options: MergerOptions;
   /** Segments that did not read when they were to be merged; left alone from then on. */
   readonly #unreadable = new Set<ContainerId>();
   #running: Promise<void> | null = null;
 
-  constructor(options: PublisherOptions) {
+  constructor(options: MergerOptions) {
     this.#options = options;
   }
 
@@ -49,10 +55,12 @@ export class Merger {
 
   /** The segments to merge next, the same ones for everybody who sees the same segments. */
   #due(): readonly Segment[] | null {
-    const live = this.#options.index.segments();
+    const { index, tablesSizeMaxBytes = MERGE_TABLES_SIZE_MAX_BYTES } = this.#options;
+    const live = index.segments();
     for (let tier = 0; tier < SEGMENT_TIER_MAX; tier += 1) {
       const group = live
         .filter(({ ref }) => ref.tier === tier && !this.#unreadable.has(ref.id))
+        .filter(({ ref }) => ref.tablesLength <= tablesSizeMaxBytes)
         .sort((a, b) => (a.ref.id < b.ref.id ? -1 : 1))
         .slice(0, MERGE_SEGMENT_COUNT);
       const moved = group.reduce((sum, { ref }) => sum + inlinedBytes(ref), 0);
@@ -69,8 +77,9 @@ export class Merger {
       await packs.finish();
       const records: RecordDraft[] = [];
       for (const segment of group) {
-        for await (const { oid, sizeBytes, kind, runs } of this.#options.index.records(segment)) {
-          records.push({ oid, sizeBytes, kind, runs: moved.rebuild(runs) });
+        for await (const record of this.#options.index.records(segment)) {
+          const { oid, sizeBytes, kind, state, runs } = record;
+          records.push({ oid, sizeBytes, kind, state, runs: moved.rebuild(runs) });
         }
       }
       const tier = (group[0]?.ref.tier ?? 0) + 1;

@@ -2,7 +2,7 @@
  * Takes a pack from somebody who is not trusted. Promise: only a pack whose every byte was accounted for and whose every frame proved
  * itself is stored; memory is bounded by one frame and the tables.
  */
-import type { Backend, Body } from '../backend/backend.ts';
+import type { Backend } from '../backend/backend.ts';
 import type { ByteStream } from '../bytes.ts';
 import { createHasher, type Hasher } from '../digest.ts';
 import { DatamonError, hasCode } from '../errors.ts';
@@ -19,12 +19,13 @@ import {
   TRAILER_DIGESTED_SIZE_BYTES,
   type Trailer,
 } from './container-format.ts';
-import { checkTrailer, openTables, readTail, takeFrame } from './container-reader.ts';
+import { checkTrailer, openTables, takeFrame } from './container-reader.ts';
 import { PACK_SIZE_MAX_BYTES } from './container-writer.ts';
 import { type Containers, refOf } from './containers.ts';
 import { encodeFrameTable, type FrameEntry } from './frame-table.ts';
 import type { AcceptedPack } from './ingest.ts';
 import { createSpool } from './spool.ts';
+import { storeContainer } from './store-container.ts';
 
 /** Tables of the most frames a pack can hold, and then some. */
 const PACK_TABLES_SIZE_MAX_BYTES = 32 * 1024 * 1024;
@@ -55,7 +56,8 @@ export async function takePack(
     const { trailer, tables, frameCount } = await asInvalid(what, () =>
       parsePack(queue, id, sizeBytes),
     );
-    await store(options, id, await spool.finish(), trailer);
+    const key = options.containers.keyOf({ kind: 'pack', id, tier: 0 });
+    await storeContainer(options.backend, key, await spool.finish(), trailer);
     const opened = openTables(trailer, tables, sizeBytes, what);
     options.containers.remember(refOf(opened, 0), opened);
     return { id, frameCount, sizeBytes };
@@ -143,23 +145,6 @@ async function* spooling(
       `a pack of ${sizeBytes} bytes was announced, ${done} or more came`,
     );
   }
-}
-
-async function store(
-  { backend, containers }: PackIntakeOptions,
-  id: ContainerId,
-  body: Body,
-  trailer: Trailer,
-): Promise<void> {
-  const key = containers.keyOf({ kind: 'pack', id, tier: 0 });
-  const { created } = await backend.putIfAbsent(key, body);
-  if (created) return;
-  // Sent again because an answer was lost: then it is the same pack to the last byte.
-  const there = await backend.stat(key);
-  const same =
-    there?.sizeBytes === body.sizeBytes &&
-    (await readTail(backend, key, body.sizeBytes)).wholeDigest === trailer.wholeDigest;
-  if (!same) throw new DatamonError('CONFLICT', `the pack id ${id} is taken`);
 }
 
 /** What is damage in a stored container is a lie in one that is offered. */

@@ -13,6 +13,7 @@ import {
 import { type Containers, refOf } from './containers.ts';
 import { type ContainerCell, type FrameHandle, framedSize, settle } from './frame-handle.ts';
 import { FRAME_ENTRY_SIZE_BYTES } from './frame-table.ts';
+import { storeContainer } from './store-container.ts';
 
 const PACKS_ON_THE_WAY_MAX = 2;
 
@@ -84,8 +85,7 @@ export class PackWriter {
     try {
       const pack = await writer.seal();
       const key = containers.keyOf({ kind: 'pack', id: pack.id, tier: 0 });
-      // The id is random, so "exists already" can only be our own, whose acknowledgement was lost.
-      await backend.putIfAbsent(key, pack.body);
+      await storeContainer(backend, key, pack.body, pack.trailer);
       const tables = openTables(pack.trailer, pack.tables, pack.sizeBytes, key);
       cell.ref = refOf(tables, 0);
       containers.remember(cell.ref, tables);

@@ -18,8 +18,10 @@ import {
   encodeSegmentTables,
   type PlacedRun,
   type RecordKind,
+  type RecordState,
   type SegmentRecord,
 } from './segment-tables.ts';
+import { storeContainer } from './store-container.ts';
 
 export interface PublisherOptions extends PackWriterOptions {
   readonly index: SegmentIndex;
@@ -31,6 +33,8 @@ export interface RecordDraft {
   readonly sizeBytes: number;
   readonly kind: RecordKind;
   readonly runs: RunBuilder;
+  /** Default: verified, since nobody drafts a record of bytes he did not hash. Merging keeps what it finds. */
+  readonly state?: RecordState;
 }
 
 export interface Publication {
@@ -72,8 +76,7 @@ export async function publishSegment(
     const records = content.records.map((draft) => recordOf(draft, self));
     const sealed = await writer.seal(encodeSegmentTables(records, content.replaces));
     const key = options.containers.keyOf({ kind: 'segment', id: sealed.id, tier: content.tier });
-    // The id is random, so "exists already" can only be our own, whose acknowledgement was lost.
-    await options.backend.putIfAbsent(key, sealed.body);
+    await storeContainer(options.backend, key, sealed.body, sealed.trailer);
     const tables = openTables(sealed.trailer, sealed.tables, sealed.sizeBytes, key);
     const segment = refOf(tables, content.tier);
     self.ref = segment;
@@ -113,6 +116,6 @@ export function waitingBytes(handles: readonly FrameHandle[]): number {
 }
 
 function recordOf(draft: RecordDraft, self: ContainerCell): SegmentRecord {
-  const { oid, sizeBytes, kind } = draft;
-  return { oid, sizeBytes, kind, state: 'verified', runs: draft.runs.runs(self) };
+  const { oid, sizeBytes, kind, state = 'verified' } = draft;
+  return { oid, sizeBytes, kind, state, runs: draft.runs.runs(self) };
 }

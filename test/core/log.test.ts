@@ -116,6 +116,20 @@ describe('log', () => {
     expect(await events(open(backend))).to.deep.equal(['2 b', '1 a']);
   });
 
+  it('takes an entry for durable only once a put of it succeeded, not because it can be read', async () => {
+    const memory = createMemoryBackend();
+    // The entry is there, but the folder it stands in could not be made durable.
+    const plan = new FaultPlan()
+      .loseAcknowledgement('putIfAbsent', 1)
+      .loseAcknowledgement('putIfAbsent', 2);
+    const log = open(createFaultyBackend(memory, plan));
+    expect(await codeOf(log.append(null, 'a'))).to.equal('UNAVAILABLE');
+    plan.loseAcknowledgement('putIfAbsent', 4);
+    expect((await log.append(await log.head(), 'b')).n).to.equal(2);
+    expect((await log.append(await log.head(), 'c')).n).to.equal(3);
+    expect(await events(log)).to.deep.equal(['3 c', '2 b', '1 a']);
+  });
+
   it('takes the same event of two writers for two writers', async () => {
     const backend = createMemoryBackend();
     await open(backend).append(null, 'same');
