@@ -5,9 +5,9 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatamonError } from '../core/errors.ts';
-import { ownFolder } from '../git/attributes.ts';
 import { getConfig, listConfig, setConfig } from '../git/config.ts';
 import { LFS_CONFIG_FILE } from '../git/lfs-endpoint.ts';
+import { ownFolder } from '../git/own-folder.ts';
 import type { GitRepository } from '../git/repository.ts';
 
 const MARK = '# This repository keeps its data in datamon.';

@@ -33,6 +33,8 @@ export interface Command<Row = unknown> {
   readonly examples: readonly (readonly [string, string])[];
   readonly options: OptionSpecs;
   readonly operands: OperandSpec;
+  /** Shows or changes history, so pushes left open are settled first. */
+  readonly settlesPushes?: true;
   run(context: Context, options: Options): Promise<Outcome<Row>>;
   readonly view: View<Row>;
 }

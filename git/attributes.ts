@@ -8,10 +8,8 @@ import type { GitSha } from '../core/keys.ts';
 import type { RawPath } from '../core/meta/model.ts';
 import { rawPathFromBytes, rawPathToBytes } from '../core/meta/raw-path.ts';
 import { TRUE_OBJECTS } from './commit.ts';
+import { ownFolder } from './own-folder.ts';
 import type { GitRepository } from './repository.ts';
-
-/** Folder for our own files in a clone, shared by its work trees. */
-export const ownFolder = (repo: GitRepository): string => join(repo.commonDir, 'datamon');
 
 /** Those of `paths` that `commit` keeps in LFS. */
 export async function lfsTracked(

@@ -60,11 +60,16 @@ export async function isAncestor(
 export async function listRemoteRefs(
   git: Git,
   remote: string,
-  options: { readonly timeoutMs: number; readonly patterns?: readonly string[] },
+  options: {
+    readonly timeoutMs: number;
+    readonly signal?: AbortSignal;
+    readonly patterns?: readonly string[];
+  },
 ): Promise<ReadonlyMap<string, GitSha>> {
   const patterns = options.patterns ?? [];
   const answer = await git.run(['ls-remote', '--quiet', '--end-of-options', remote, ...patterns], {
     timeoutMs: options.timeoutMs,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
     env: { GIT_TERMINAL_PROMPT: '0', GIT_SSH_COMMAND: batchSsh(git) },
   });
   if (answer.status !== 0) {

@@ -5,7 +5,6 @@
 import { chmod, lstat, mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomHex, secureRandom } from '../core/random.ts';
-import { ownFolder } from './attributes.ts';
 import {
   type HookOwner,
   hookScript,
@@ -15,6 +14,7 @@ import {
   SAVED_SUFFIX,
 } from './hook-scripts.ts';
 import { type Snippet, snippetFor } from './hook-snippets.ts';
+import { ownFolder } from './own-folder.ts';
 import type { GitRepository } from './repository.ts';
 
 export interface HookFound {

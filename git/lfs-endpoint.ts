@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatamonError } from '../core/errors.ts';
+import type { GitSha } from '../core/keys.ts';
 import { type ConfigEntry, listConfig, parseConfigList } from './config.ts';
 import type { GitRepository } from './repository.ts';
 
@@ -18,6 +19,8 @@ export interface LfsEndpointRequest {
   /** A remote's name, or a URL that was given in its place. */
   readonly remote: string;
   readonly operation: LfsOperation;
+  /** As it would be with this commit checked out; default: the work tree as it is. */
+  readonly commit?: GitSha;
 }
 
 export const LFS_CONFIG_FILE = '.lfsconfig';
@@ -29,7 +32,7 @@ const SAFE_REMOTE_KEY = /^remote\.[^\n]+\.lfsurl$/s;
 
 /** The endpoint git-lfs would use. Kind `other` with an empty URL where it would know none. */
 export async function lfsEndpoint(request: LfsEndpointRequest): Promise<LfsEndpoint> {
-  const settings = await lfsSettings(request.repo);
+  const settings = await lfsSettings(request.repo, request.commit);
   const url = endpointUrl(settings, request.remote, request.operation);
   return { url, kind: kindOf(url) };
 }
@@ -50,8 +53,8 @@ interface Alias {
   readonly to: string;
 }
 
-async function lfsSettings(repo: GitRepository): Promise<LfsSettings> {
-  const committed = (await committedConfig(repo)).filter(
+async function lfsSettings(repo: GitRepository, commit?: GitSha): Promise<LfsSettings> {
+  const committed = (await committedConfig(repo, commit)).filter(
     ({ key }) => SAFE_KEYS.has(key) || SAFE_REMOTE_KEY.test(key),
   );
   const own = await listConfig(repo.git);
@@ -66,9 +69,12 @@ async function lfsSettings(repo: GitRepository): Promise<LfsSettings> {
 }
 
 /** `.lfsconfig` of the work tree, else of the index, else of HEAD; a bare repo has only the last. */
-async function committedConfig(repo: GitRepository): Promise<readonly ConfigEntry[]> {
+async function committedConfig(
+  repo: GitRepository,
+  commit: GitSha | undefined,
+): Promise<readonly ConfigEntry[]> {
   const { git, topLevel } = repo;
-  if (topLevel !== null) {
+  if (topLevel !== null && commit === undefined) {
     const file = join(topLevel, LFS_CONFIG_FILE);
     const exists = await access(file).then(
       () => true,
@@ -76,7 +82,8 @@ async function committedConfig(repo: GitRepository): Promise<readonly ConfigEntr
     );
     if (exists) return listConfig(git, ['--includes', '--file', file]);
   }
-  const places = topLevel === null ? ['HEAD:'] : [':', 'HEAD:'];
+  const checkedOut = topLevel === null ? ['HEAD:'] : [':', 'HEAD:'];
+  const places = commit === undefined ? checkedOut : [`${commit}:`];
   for (const place of places) {
     const answer = await git.run([
       'config',

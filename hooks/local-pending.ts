@@ -5,7 +5,7 @@ import type { Digest } from '../core/digest.ts';
 import type { GitSha, PushId } from '../core/keys.ts';
 import type { PushReceipt, TreeTotals } from '../core/meta/model.ts';
 import { randomHex, secureRandom } from '../core/random.ts';
-import { ownFolder } from '../git/attributes.ts';
+import { pendingFolder } from '../git/own-folder.ts';
 import type { GitRepository } from '../git/repository.ts';
 
 export interface PendingRef {
@@ -50,12 +50,11 @@ export interface LocalPending {
   readonly refs: readonly PendingRef[];
 }
 
-const folderOf = (repo: GitRepository): string => join(ownFolder(repo), 'pending');
 export const pendingFile = (repo: GitRepository, push: PushId): string =>
-  join(folderOf(repo), `${push}.json`);
+  join(pendingFolder(repo), `${push}.json`);
 
 export async function writePending(repo: GitRepository, pending: LocalPending): Promise<void> {
-  await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
+  await mkdir(pendingFolder(repo), { recursive: true, mode: 0o700 });
   const file = pendingFile(repo, pending.pushId);
   const temp = `${file}.${randomHex(secureRandom, 4)}`;
   await writeFile(temp, JSON.stringify(pending), { mode: 0o600, flag: 'wx' });
@@ -73,7 +72,7 @@ export async function readPending(repo: GitRepository, push: PushId): Promise<Lo
 
 /** All, oldest first. What is not readable (a newer version's, a crash's) is left alone. */
 export async function listPending(repo: GitRepository): Promise<readonly LocalPending[]> {
-  const names = await readdir(folderOf(repo)).catch(() => []);
+  const names = await readdir(pendingFolder(repo)).catch(() => []);
   const found: LocalPending[] = [];
   for (const name of names) {
     if (!/^[0-9a-f]{32}\.json$/.test(name)) continue;

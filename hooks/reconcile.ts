@@ -7,7 +7,7 @@ import { type LocalPending, listPending, type PendingRef } from './local-pending
 import type { HookWorld } from './world.ts';
 
 export const LIST_REFS_TIMEOUT_MS = 10_000;
-/** A push whose process is not known may still be running for so long. */
+/** A push may still be running for so long. */
 export const PENDING_TTL_MS = 24 * 60 * 60 * 1000;
 
 export type PendingFate = 'confirmed' | 'abandoned' | 'open';
@@ -17,9 +17,10 @@ export async function settleByRemote(
   confirming: Confirming,
   pending: LocalPending,
 ): Promise<PendingFate> {
-  const { repo, world } = confirming;
+  const { repo, world, signal } = confirming;
   const refs = await listRemoteRefs(repo.git, pending.remoteUrl, {
     timeoutMs: LIST_REFS_TIMEOUT_MS,
+    signal,
   });
   const taken: PendingRef[] = [];
   for (const ref of pending.refs) {
@@ -46,15 +47,19 @@ async function hasTaken(
 }
 
 function mayStillRun(world: HookWorld, pending: LocalPending): boolean {
-  if (pending.gitPid !== null) return world.isAlive(pending.gitPid);
-  return world.nowMs() - pending.createdAtMs < PENDING_TTL_MS;
+  return isYoung(world, pending) && (pending.gitPid === null || world.isAlive(pending.gitPid));
 }
+
+/** After a day the number of a process says nothing: another may have it by now. */
+const isYoung = (world: HookWorld, { createdAtMs }: LocalPending): boolean =>
+  world.nowMs() - createdAtMs < PENDING_TTL_MS;
 
 /** All that earlier pushes of this clone left open, but for those still running. One that cannot be settled stays for later. */
 export async function reconcile(confirming: Confirming): Promise<readonly PendingFate[]> {
   const fates: PendingFate[] = [];
   for (const pending of await listPending(confirming.repo)) {
-    if (pending.gitPid !== null && confirming.world.isAlive(pending.gitPid)) continue;
+    if (confirming.signal.aborted) break;
+    if (pending.gitPid !== null && mayStillRun(confirming.world, pending)) continue;
     try {
       fates.push(await settleByRemote(confirming, pending));
     } catch {

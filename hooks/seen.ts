@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { GitSha } from '../core/keys.ts';
-import { ownFolder } from '../git/attributes.ts';
+import { ownFolder } from '../git/own-folder.ts';
 import type { GitRepository } from '../git/repository.ts';
 
 /** A cache: where it cannot be written, the next push looks again. */

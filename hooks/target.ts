@@ -5,9 +5,9 @@ import { openRepositoryUrl } from '../client/open.ts';
 import type { TokenSource } from '../client/session.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { Repository } from '../core/meta/repository.ts';
-import { ownFolder } from '../git/attributes.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { type LfsEndpoint, lfsEndpoint } from '../git/lfs-endpoint.ts';
+import { ownFolder } from '../git/own-folder.ts';
 import type { GitRepository } from '../git/repository.ts';
 import { type HookWorld, say } from './world.ts';
 

@@ -37,6 +37,7 @@ export const log: Command<LogRow> = {
     },
   },
   operands: { names: ['REF'], min: 0, max: 1 },
+  settlesPushes: true,
   run: runLog,
   view: {
     columns: [

@@ -52,6 +52,7 @@ export const record: Command<RecordRow> = {
     },
   },
   operands: { names: ['REF'], min: 0, max: 10_000 },
+  settlesPushes: true,
   run: runRecord,
   view: {
     lines: (row, style) => {

@@ -45,6 +45,7 @@ export const show: Command<ShowRow> = {
   ],
   options: {},
   operands: { names: ['REF'], min: 0, max: 1 },
+  settlesPushes: true,
   run: runShow,
   view: { lines: showLines, id: (row) => row.bundle },
 };

@@ -52,6 +52,7 @@ export const status: Command<StatusRow> = {
   ],
   options: {},
   operands: NO_OPERANDS,
+  settlesPushes: true,
   run: runStatus,
   view: { lines: statusLines, id: (row) => row.url },
 };

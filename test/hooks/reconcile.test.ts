@@ -103,11 +103,16 @@ describe('hooks/reconcile', function () {
 
   it('waits for a push that runs, and for one that may still run', async () => {
     await write([{ ...pushed, ref: 'refs/heads/running' }], { gitPid: 4242 });
-    expect(await settle(2 * PENDING_TTL_MS, [4242])).to.deep.equal([]);
+    expect(await settle(PENDING_TTL_MS - 1, [4242])).to.deep.equal([]);
     expect(await settle(1000)).to.deep.equal(['abandoned']);
     await write([{ ...pushed, ref: 'refs/heads/unknown' }]);
     expect(await settle(PENDING_TTL_MS - 1)).to.deep.equal(['open']);
     expect(await settle(PENDING_TTL_MS + 1)).to.deep.equal(['abandoned']);
+  });
+
+  it('takes a process of another day for another process', async () => {
+    await write([{ ...pushed, ref: 'refs/heads/yesterday' }], { gitPid: 4242 });
+    expect(await settle(PENDING_TTL_MS + 1, [4242])).to.deep.equal(['abandoned']);
   });
 
   it('keeps what it cannot ask about', async () => {
