@@ -101,7 +101,11 @@ async function openRemote(
   });
 }
 
-function apiOf(url: string, options: Pick<OpenOptions, 'token' | 'signal' | 'api'>): ApiClient {
+/** How a server is called: with the caller's tokens, waits and signal. */
+export function apiOf(
+  url: string,
+  options: Pick<OpenOptions, 'token' | 'signal' | 'api'>,
+): ApiClient {
   return new ApiClient(new Session(url, options.token ?? NO_TOKENS), {
     ...options.api,
     ...(options.signal && { signal: options.signal }),
@@ -129,7 +133,8 @@ async function openDirect(
   return { ...repository, close };
 }
 
-async function openStoreBackend(storeUrl: string, signal?: AbortSignal): Promise<Backend> {
+/** A store's backend, tried again where a failure may pass. */
+export async function openStoreBackend(storeUrl: string, signal?: AbortSignal): Promise<Backend> {
   return createRetryingBackend(await openBackend(storeUrl), {
     nowMs: () => performance.now(),
     sleep: (ms) => sleepUnlessStopped(ms, signal),

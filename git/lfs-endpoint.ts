@@ -3,7 +3,8 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatamonError } from '../core/errors.ts';
 import type { GitSha } from '../core/keys.ts';
-import { type ConfigEntry, listConfig, parseConfigList } from './config.ts';
+import { listConfig, parseConfigList } from './config.ts';
+import type { ConfigEntry } from './git.ts';
 import type { GitRepository } from './repository.ts';
 
 export type LfsOperation = 'upload' | 'download';
@@ -84,7 +85,11 @@ async function committedConfig(
   }
   const checkedOut = topLevel === null ? ['HEAD:'] : [':', 'HEAD:'];
   const places = commit === undefined ? checkedOut : [`${commit}:`];
-  for (const place of places) {
+  const asked = places.map((place) => `${place}${LFS_CONFIG_FILE}\n`).join('');
+  const known = await git.run(['cat-file', '--batch-check=%(objecttype)'], { input: asked });
+  const types = known.stdout.toString('latin1').split('\n');
+  for (const [index, place] of places.entries()) {
+    if (types[index] !== 'blob') continue;
     const answer = await git.run([
       'config',
       '--includes',
