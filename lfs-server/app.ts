@@ -6,7 +6,7 @@ import { randomHex } from '../core/random.ts';
 import { demand } from './access.ts';
 import { ANONYMOUS, authenticate, type Caller } from './caller.ts';
 import { locateRepo } from './locate.ts';
-import { failureOf, sendFailure } from './reply.ts';
+import { DEFAULT_HEADERS, failureOf, sendFailure } from './reply.ts';
 import {
   API_PREFIX,
   type AppDeps,
@@ -18,6 +18,8 @@ import {
 } from './route.ts';
 import { ROUTES } from './routes/table.ts';
 
+/** Any other method gets the answer of an address that does not exist; express itself would answer OPTIONS for us. */
+const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST']);
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 /** How long an unread body is swallowed after an early answer, so that the client gets to read it. */
 const LINGER_MS = 2_000;
@@ -40,9 +42,12 @@ export function createApp(server: ServerDeps): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  // Names of repos are told apart by case, so routes are too: `Healthz` may be a repo.
+  app.enable('case sensitive routing');
+  const router = () => express.Router({ caseSensitive: true });
   app.use(stampRequest);
   app.use(refuseForeignHosts(deps));
-  const below = { lfs: express.Router(), page: express.Router() };
+  const below = { lfs: router(), page: router() };
   for (const route of ROUTES) {
     const run = runRoute(route, deps);
     if (route.area === 'root') app[route.method](route.path, run);
@@ -51,8 +56,7 @@ export function createApp(server: ServerDeps): Express {
   }
   app.use(belowRepo([below.lfs, below.page]));
   app.use((request, response) => {
-    const error = new DatamonError('NOT_FOUND', 'there is nothing at this address');
-    fail(callOf({ request, response, deps, area: areaOf(request) }), error);
+    fail(callOf({ request, response, deps, area: areaOf(request) }), nothingHere());
   });
   app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
     fail(callOf({ request, response, deps, area: areaOf(request) }), error);
@@ -60,13 +64,16 @@ export function createApp(server: ServerDeps): Express {
   return app;
 }
 
+const nothingHere = () => new DatamonError('NOT_FOUND', 'there is nothing at this address');
+
 function stampRequest(request: Request, response: Response, next: NextFunction): void {
   const given = request.headers['x-request-id'];
   const isUsable = typeof given === 'string' && REQUEST_ID_PATTERN.test(given);
   localsOf(response).startedAt = performance.now();
   localsOf(response).requestId = isUsable ? given : undefined;
   localsOf(response).path = request.path;
-  next();
+  for (const [name, value] of DEFAULT_HEADERS) response.setHeader(name, value);
+  next(METHODS.has(request.method) ? undefined : nothingHere());
 }
 
 /** A web page elsewhere can make a browser call this server by a name of its own (DNS rebinding); such names are not answered. */
@@ -114,6 +121,8 @@ function runRoute(route: Route, deps: AppDeps) {
   return async (request: Request, response: Response): Promise<void> => {
     let call = callOf({ request, response, deps, area: route.area });
     try {
+      // Nobody reads this body: it must neither keep the connection busy for ever nor be waited for.
+      if (route.body === undefined && hasMoreToCome(request)) closeAfterAnswer(request, response);
       const repo = repoOf(route.area, call);
       call = callOf({ request, response, deps, area: route.area, repo });
       if (route.access.kind !== 'open') {
@@ -162,20 +171,33 @@ function fail(call: Call, error: unknown): void {
   const { request, response, deps } = call;
   deps.space.noticed(error);
   const failure = failureOf(error, call.requestId);
-  const isForeseen = error instanceof DatamonError || failure.status === 400;
-  record(call, failure.status, {
-    code: failure.code,
-    ...(isForeseen ? {} : { trace: String(error instanceof Error ? error.stack : error) }),
-  });
+  record(call, failure.status, { code: failure.code, ...whyOf(error, failure.status) });
   // Bytes are on their way: a clean end would make the client believe it has them all.
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  if (!request.complete) closeAfterAnswer(request, response);
+  if (hasMoreToCome(request)) closeAfterAnswer(request, response);
   if (hasCode(error, 'CANCELLED') && request.destroyed) return;
   sendFailure(call, failure);
 }
+
+/** What the operator needs and the caller does not get: why the server failed, down to the cause; the stack where nobody foresaw it. */
+function whyOf(error: unknown, status: number): { why?: string; trace?: string } {
+  if (status < 500) return {};
+  if (!(error instanceof DatamonError)) {
+    return { trace: String(error instanceof Error ? error.stack : error) };
+  }
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return { why: error.message + cause };
+}
+
+/** True where a body is announced and not all of it is here. */
+function hasMoreToCome({ complete, headers }: Request): boolean {
+  return !complete && (headers['transfer-encoding'] !== undefined || announced(headers) > 0);
+}
+
+const announced = (headers: Request['headers']): number => Number(headers['content-length'] ?? 0);
 
 /** The body was not read to its end: answer, let the client read the answer, then hang up. */
 function closeAfterAnswer(request: Request, response: Response): void {
@@ -187,7 +209,11 @@ function closeAfterAnswer(request: Request, response: Response): void {
   });
 }
 
-function record(call: Call, status: number, more: { code?: string; trace?: string } = {}): void {
+function record(
+  call: Call,
+  status: number,
+  more: { code?: string; why?: string; trace?: string } = {},
+): void {
   const { request, response, caller, requestId } = call;
   const durationMs = Math.round(performance.now() - Number(localsOf(response).startedAt));
   const path = String(localsOf(response).path);

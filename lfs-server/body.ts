@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type ByteStream, collect } from '../core/bytes.ts';
 import { DatamonError } from '../core/errors.ts';
-import type { Limits } from './settings.ts';
+import { JSON_MARK_COUNT_MAX, type Limits } from './settings.ts';
 
 const JSON_TYPES = new Set(['application/json', 'application/vnd.git-lfs+json']);
 
@@ -23,7 +23,21 @@ export async function readJson(
   const watch = { floor: limits.rateFloorBytesPerSecond, stallMs: limits.stallMaxMs };
   const deadline = AbortSignal.timeout(limits.jsonTimeoutMs);
   const bytes = await collect(watched(request, watch, deadline), limitBytes);
+  if (hasTooManyMarks(bytes)) {
+    throw new DatamonError('TOO_LARGE', `the body has more than ${JSON_MARK_COUNT_MAX} values`);
+  }
   return parseJson(bytes);
+}
+
+/** Counted before anything is made of them. What stands in strings counts too: no honest body comes near. */
+function hasTooManyMarks(bytes: Buffer): boolean {
+  if (bytes.length <= JSON_MARK_COUNT_MAX) return false;
+  let marks = 0;
+  for (const byte of bytes) {
+    // , : [ {
+    if (byte === 0x2c || byte === 0x3a || byte === 0x5b || byte === 0x7b) marks += 1;
+  }
+  return marks > JSON_MARK_COUNT_MAX;
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -40,7 +40,8 @@ export async function listen(
 
 function bind(server: http.Server, address: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
+    // Stays after it listens: a failed `accept`, as when files run out, must not end the process.
+    server.on('error', (cause: NodeJS.ErrnoException) => {
       const where = `${address.host}:${address.port}`;
       const why = {
         EADDRINUSE: 'somebody else does already',

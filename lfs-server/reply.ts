@@ -12,12 +12,19 @@ const DOCUMENTATION_URL = 'https://github.com/git-lfs/git-lfs/tree/main/docs/api
 export const PAGE_POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
+/** On every answer, whoever makes it; pages have a policy of their own. No browser runs, guesses, frames or lends out what is served. */
+export const DEFAULT_HEADERS: ReadonlyArray<readonly [string, string]> = [
+  ['X-Content-Type-Options', 'nosniff'],
+  ['Content-Security-Policy', "default-src 'none'; sandbox"],
+  ['Cross-Origin-Resource-Policy', 'same-origin'],
+  ['Referrer-Policy', 'same-origin'],
+];
+
 export function sendJson(call: Call, value: unknown, status = 200): void {
   const { response } = call;
   response.status(status);
   response.setHeader('Content-Type', call.area === 'lfs' ? LFS_TYPE : JSON_TYPE);
   response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
   response.end(JSON.stringify(value));
 }
 
@@ -26,8 +33,6 @@ export function sendHtml(call: Call, html: string, status = 200): void {
   response.status(status);
   response.setHeader('Content-Type', 'text/html; charset=utf-8');
   response.setHeader('Content-Security-Policy', PAGE_POLICY);
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('Referrer-Policy', 'same-origin');
   response.setHeader('Cache-Control', 'no-cache, private');
   response.setHeader('Vary', 'Accept, Authorization');
   response.end(html);
@@ -46,10 +51,19 @@ export interface Failure {
   readonly hint: string | undefined;
 }
 
+/** Where the store fails, its own words name places on the server: they go to the log. */
+const STORE_WORDS: { readonly [code in ErrorCode]?: string } = {
+  UNAVAILABLE: 'the store does not answer; try again in a while',
+  NO_SPACE: 'the store is full; ask whoever runs the server',
+};
+
 /** What the caller is told. Failures nobody foresaw are told by their request id alone. */
 export function failureOf(error: unknown, requestId: string): Failure {
   if (error instanceof DatamonError) {
     const { code, message, hint } = error;
+    const words = STORE_WORDS[code];
+    if (words !== undefined)
+      return { status: HTTP_STATUS[code], code, message: words, hint: undefined };
     return { status: HTTP_STATUS[code], code, message, hint };
   }
   if (error instanceof URIError || hasStatus(error, 400)) {

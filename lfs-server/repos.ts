@@ -44,13 +44,14 @@ export interface Repos {
 }
 
 export function createRepos(source: RepoSource, countMax = OPEN_REPO_COUNT_MAX): Repos {
-  // Evicted repos are not closed: a request may still be using them. Closing at the end only tidies.
+  // Evicted repos are not closed: a request may still be using them, and closing only waits for what is under way.
   const everOpened = new Set<WeakRef<Repository>>();
   const opened = createBoundedCache<RepoName, ServedRepo>({
     budgetBytes: countMax,
     weigh: () => 1,
     load: async (repo) => {
       const served = await source.open(repo);
+      for (const old of everOpened) if (old.deref() === undefined) everOpened.delete(old);
       everOpened.add(new WeakRef(served.repository));
       return served;
     },

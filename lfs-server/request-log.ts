@@ -9,11 +9,17 @@ export interface LogLine {
   readonly subject: string;
   readonly durationMs: number;
   readonly code?: string;
+  /** Why the server failed; the caller may have been told less. */
+  readonly why?: string;
   /** Of failures that nobody foresaw. */
   readonly trace?: string;
 }
 
 export type Log = (line: LogLine) => void;
+
+/** What JSON leaves as it is and a terminal obeys: C1 control characters, line separators, marks that turn text around. */
+const UNSHOWABLE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 const PATH_SHOWN_MAX = 400;
 
@@ -26,7 +32,8 @@ export function worthLogging(line: LogLine): boolean {
 export function createLog(write: (line: string) => void): Log {
   return (line) => {
     if (worthLogging(line)) {
-      write(`${JSON.stringify({ ...line, path: line.path.slice(0, PATH_SHOWN_MAX) })}\n`);
+      const text = JSON.stringify({ ...line, path: line.path.slice(0, PATH_SHOWN_MAX) });
+      write(`${text.replace(UNSHOWABLE, escaped)}\n`);
     }
   };
 }

@@ -7,9 +7,6 @@ import { DatamonError } from '../core/errors.ts';
 import { parseRange } from './range.ts';
 import type { Call } from './route.ts';
 
-/** How long a reader may take no bytes at all. */
-const READER_STALL_MAX_MS = 60_000;
-
 export interface SentBlob {
   readonly oid: Digest;
   readonly sizeBytes: number;
@@ -24,7 +21,6 @@ export async function sendBlob(call: Call, blob: SentBlob): Promise<void> {
   response.setHeader('ETag', etag);
   response.setHeader('Accept-Ranges', 'bytes');
   response.setHeader('Content-Type', 'application/octet-stream');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
   response.setHeader('Cache-Control', 'private, no-cache');
   for (const [name, value] of Object.entries(blob.headers ?? {})) response.setHeader(name, value);
   if (matchesTag(request.headers['if-none-match'], etag)) {
@@ -57,6 +53,7 @@ export async function sendBlob(call: Call, blob: SentBlob): Promise<void> {
   await pump(blob.open(range.kind === 'part' ? { start, end } : undefined), response, {
     head,
     lengthBytes: end - start,
+    stallMs: call.deps.settings.limits.readerStallMaxMs,
   });
 }
 
@@ -71,11 +68,15 @@ function matchesTag(header: string | undefined, etag: string): boolean {
 async function pump(
   stream: ByteStream,
   response: Response,
-  promise: { readonly head: () => void; readonly lengthBytes: number },
+  promise: { readonly head: () => void; readonly lengthBytes: number; readonly stallMs: number },
 ): Promise<void> {
   let sent = 0;
   for await (const bytes of stream) {
-    if (sent === 0) promise.head();
+    if (sent === 0) {
+      promise.head();
+      // The socket's own watch: it counts bytes that leave, not pieces that are done, and holds for the last one, too.
+      response.setTimeout(promise.stallMs);
+    }
     sent += bytes.length;
     if (sent > promise.lengthBytes)
       throw new DatamonError('CORRUPT', 'the store gave more bytes than the object has');
@@ -90,21 +91,14 @@ async function pump(
 
 function drained(response: Response): Promise<void> {
   return new Promise((resolve, reject) => {
-    const settle = (error?: DatamonError): void => {
-      clearTimeout(timer);
-      response.off('drain', onDrain);
-      response.off('close', onClose);
-      if (error === undefined) resolve();
-      else reject(error);
+    const settle = (): void => {
+      response.off('drain', settle);
+      response.off('close', settle);
+      if (response.destroyed) reject(new DatamonError('CANCELLED', 'the client went away'));
+      else resolve();
     };
-    const onDrain = () => settle();
-    const onClose = () => settle(new DatamonError('CANCELLED', 'the client went away'));
-    const timer = setTimeout(
-      () => settle(new DatamonError('CANCELLED', 'the client reads too slowly')),
-      READER_STALL_MAX_MS,
-    );
-    response.once('drain', onDrain);
-    response.once('close', onClose);
-    if (response.destroyed) onClose();
+    response.once('drain', settle);
+    response.once('close', settle);
+    if (response.destroyed) settle();
   });
 }

@@ -21,6 +21,8 @@ export interface Limits {
   readonly rateFloorBytesPerSecond: number;
   /** How long a body may stand still before the floor counts. */
   readonly stallMaxMs: number;
+  /** How long a reader may take no bytes at all. */
+  readonly readerStallMaxMs: number;
   /** How long a body of JSON may take in all. */
   readonly jsonTimeoutMs: number;
 }
@@ -29,11 +31,14 @@ export const DEFAULT_LIMITS: Limits = {
   objectSizeMaxBytes: 5 * 1024 ** 4,
   rateFloorBytesPerSecond: 1024,
   stallMaxMs: 30_000,
+  readerStallMaxMs: 60_000,
   jsonTimeoutMs: 60_000,
 };
 
 export const BATCH_OBJECT_COUNT_MAX = 1000;
 export const BATCH_BODY_MAX_BYTES = 2 * 1024 * 1024;
+/** Commas, colons and brackets in one body: unfolded, each may cost a hundred times its byte. A chunk list of 64 MiB has a million. */
+export const JSON_MARK_COUNT_MAX = 4_000_000;
 /** Lists of chunks: 64 MiB are those of a file of 60 GiB. */
 export const RECORD_BODY_MAX_BYTES = 64 * 1024 * 1024;
 /** Descriptors hold a commit object, announcements may list missing oids. */

@@ -188,6 +188,5 @@ async function getPage(call: Call): Promise<void> {
   response.setHeader('Content-Type', OCTETS);
   response.setHeader('Content-Length', String(page.length));
   response.setHeader('ETag', `"${name}"`);
-  response.setHeader('X-Content-Type-Options', 'nosniff');
   response.end(page);
 }

@@ -65,15 +65,10 @@ export async function sendRaw(call: Call): Promise<void> {
   if (sizeBytes === undefined)
     throw new DatamonError('NOT_FOUND', 'this file was not stored here; the bundle only names it');
   const name = rawPathToText(entry.path)?.split('/').at(-1) ?? 'download';
-  const headers = {
-    'Content-Disposition': attachment(name),
-    'Content-Security-Policy': "default-src 'none'; sandbox",
-    'Cross-Origin-Resource-Policy': 'same-origin',
-  };
   await sendBlob(call, {
     oid,
     sizeBytes,
     open: (range) => repository.blobs.get(oid, range),
-    headers,
+    headers: { 'Content-Disposition': attachment(name) },
   });
 }

@@ -66,7 +66,6 @@ async function ready(call: Call): Promise<void> {
 function sendAsset(call: Call, type: string, text: string): void {
   const { response } = call;
   response.setHeader('Content-Type', type);
-  response.setHeader('X-Content-Type-Options', 'nosniff');
   response.setHeader('Cache-Control', `public, max-age=${ASSET_SECONDS}`);
   response.end(text);
 }
