@@ -3,7 +3,7 @@ import { digestOf } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 
 const REMOTE_ID_DIGIT_COUNT = 16;
-const HEADS = 'refs/heads/';
+export const HEADS = 'refs/heads/';
 const TAGS = 'refs/tags/';
 const NAME_SIZE_MAX_BYTES = 4096;
 
@@ -47,13 +47,17 @@ export function checkName(name: string, what: string): void {
 /** A label by hand: nothing that a reference elsewhere reads otherwise, such as `REF:PATH` or `branch~2`. */
 export function checkLabel(label: string): void {
   checkName(label, 'a label');
-  if (!/[\s~^:?*[]|\.\.|@\{|^-|^@$|^latest$/.test(label)) return;
+  if (!isFullId(label) && !/[\s~^:?*[]|\.\.|@\{|^-|^@$|^latest$/.test(label)) return;
   throw new DatamonError('INVALID', `not the name of a label: ${JSON.stringify(label)}`, {
-    hint: 'A label has no spaces and none of ~ ^ : ? * [ and does not start with a dash.',
+    hint: 'A label has no spaces and none of ~ ^ : ? * [, does not start with a dash and is no full id.',
   });
 }
 
-function branchName(ref: string): string {
+/** A bundle's or commit's id in full, not its first digits. */
+export const isFullId = (text: string): boolean => /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
+
+/** The name that a full ref, or a name itself, logs under. */
+export function branchName(ref: string): string {
   const name = ref.startsWith(HEADS) ? ref.slice(HEADS.length) : ref;
   // A branch called `refs/notes/x` must not share a log with the ref of that name.
   return name === '' || name.startsWith('refs/') ? ref : name;

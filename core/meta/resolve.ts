@@ -1,11 +1,13 @@
 /**
- * What a reference means: a bundle, and how it was found. Invariant: a text that could mean two bundles is refused with both
- * named; a guess would be read as an answer.
+ * What a reference means: a bundle, and how it was found. Invariants: a full id means that bundle or commit, whatever branches
+ * and labels are called; a name goes before an id's first digits; any other text that could mean two bundles is refused with both
+ * named, since a guess would be read as an answer.
  */
 import type { Digest } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import type { GitSha } from '../keys.ts';
 import type { BranchEvent, LabelEvent, Numbered } from './model.ts';
+import { branchName, HEADS, isFullId } from './ref-names.ts';
 import { LATEST, type Position, parseRefText } from './ref-text.ts';
 import type { History, Repository } from './repository.ts';
 
@@ -44,12 +46,19 @@ export async function resolveRef(
   const { base, position } = parseRefText(text, options.now);
   const found =
     position === null
-      ? ((await resolveName(repository, text)) ?? (await resolveId(repository.history, text)))
+      ? await resolvePlain(repository, text)
       : await resolvePosition(repository, text, base, position);
   return (
     found ??
     (await resolveGit(repository, text, options.git)) ??
     (await failUnknown(repository, text))
+  );
+}
+
+async function resolvePlain(repository: Where, text: string): Promise<Resolution | null> {
+  const byId = isFullId(text) ? await resolveId(repository.history, text) : null;
+  return (
+    byId ?? (await resolveName(repository, text)) ?? (await resolveId(repository.history, text))
   );
 }
 
@@ -64,11 +73,9 @@ async function resolveName({ history, name }: Where, text: string): Promise<Reso
 
 /** Heads of the branch and of the label of a name, where they stand for a bundle. */
 async function newestOf(history: History, text: string) {
-  const branchName = withoutPrefix(text, 'refs/heads/');
   const labelName = withoutPrefix(text, 'refs/tags/');
-  const onlyBranch = branchName !== text;
-  const branch = await firstOf(history.branchLog(branchName));
-  const label = onlyBranch ? null : await firstOf(history.labelLog(labelName));
+  const branch = await firstOf(history.branchLog(branchName(text)));
+  const label = text.startsWith(HEADS) ? null : await firstOf(history.labelLog(labelName));
   return {
     branch: branch?.event.bundle ? branch : null,
     label: label?.event.bundle ? label : null,
@@ -96,9 +103,7 @@ async function resolvePosition(
 ): Promise<Resolution | null> {
   if (base === '' && 'at' in position) return await latestAt(history, text, position.at);
   const branch =
-    base === '' || base === LATEST
-      ? (await latest(history, name)).event.branch
-      : withoutPrefix(base, 'refs/heads/');
+    base === '' || base === LATEST ? (await latest(history, name)).event.branch : branchName(base);
   const events = history.branchLog(branch);
   let index = 0;
   for await (const numbered of events) {
@@ -149,7 +154,7 @@ async function resolveGit(
 }
 
 async function failUnknown({ history, name }: Where, text: string): Promise<never> {
-  const gone = await firstOf(history.branchLog(text));
+  const gone = await firstOf(history.branchLog(branchName(text)));
   if (gone !== null) {
     throw new DatamonError('NOT_FOUND', `the branch ${text} was deleted ${gone.event.pushedAt}`, {
       hint: `What it held last: datamon show ${text}~1`,

@@ -63,6 +63,40 @@ describe('core/meta/resolve', () => {
     ]);
   });
 
+  it('takes a full id for that bundle or commit, whatever branches and labels are called', async () => {
+    const world = await history();
+    const { bundle, descriptor } = await world.commit('a');
+    await world.push(null, 'b', { ref: `refs/heads/${bundle}` });
+    await world.push(null, 'b', { ref: `refs/tags/${descriptor.commit}` });
+    expect(await nameOf(world, bundle)).to.equal('a');
+    expect(await nameOf(world, descriptor.commit)).to.equal('a');
+    expect(await nameOf(world, `refs/heads/${bundle}`)).to.equal('b');
+    for (const label of [bundle, descriptor.commit, 'ab'.repeat(20)]) {
+      expect(await codeOf(world.history.setLabel(label, bundle, 'ada'))).to.equal('INVALID');
+    }
+  });
+
+  it('takes a name before the first digits of an id', async () => {
+    const world = await history();
+    const { bundle } = await world.commit('a');
+    await world.push(null, 'b', { ref: `refs/heads/${bundle.slice(0, 8)}` });
+    expect(await nameOf(world, bundle.slice(0, 8))).to.equal('b');
+    expect(await nameOf(world, bundle.slice(0, 9))).to.equal('a');
+  });
+
+  it('tells a branch called refs/notes/x from the ref of that name, and one called latest from the newest', async () => {
+    const world = await history();
+    await world.push(null, 'a', { ref: 'refs/heads/refs/notes/x' });
+    await world.push(null, 'b', { ref: 'refs/notes/x' });
+    await world.push(null, 'c', { ref: 'refs/heads/latest' });
+    await world.push(null, 'd', { ref: 'refs/heads/other' });
+    expect(await nameOf(world, 'refs/heads/refs/notes/x')).to.equal('a');
+    expect(await nameOf(world, 'refs/heads/refs/notes/x~0')).to.equal('a');
+    expect(await nameOf(world, 'refs/notes/x')).to.equal('b');
+    expect(await nameOf(world, 'latest')).to.equal('d');
+    expect(await nameOf(world, 'refs/heads/latest')).to.equal('c');
+  });
+
   it('counts pushes back', async () => {
     const world = await history();
     expect(await nameOf(world, 'main~0')).to.equal('c');
