@@ -126,8 +126,9 @@ export class RemoteHistory implements History {
     await this.#repo.send({ method: 'POST', path: '/pushes', json: announcement }, ignored);
   }
 
-  async *pending(): AsyncIterable<Announcement> {
-    yield* (await this.#repo.get('/pushes', parsePushes)).pushes;
+  async *pending(only?: PushId): AsyncIterable<Announcement> {
+    const { pushes } = await this.#repo.get('/pushes', parsePushes);
+    yield* pushes.filter(({ pushId }) => only === undefined || pushId === only);
   }
 
   async recordMove(move: RefMove): Promise<MoveOutcome> {

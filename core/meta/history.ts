@@ -189,8 +189,9 @@ export class DirectHistory implements History {
     await this.#pending.announce(announcement);
   }
 
-  async *pending(): AsyncIterable<Announcement> {
-    yield* this.#pending.open();
+  async *pending(only?: PushId): AsyncIterable<Announcement> {
+    if (only === undefined) yield* this.#pending.open();
+    else yield* this.#pending.openOne(only);
   }
 
   async settle(push: PushId, outcome: PushOutcome): Promise<void> {

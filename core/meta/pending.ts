@@ -59,6 +59,13 @@ export class PendingPushes {
     for (const { announcement } of found) yield announcement;
   }
 
+  /** That push, if it was announced and is not done. */
+  async *openOne(push: PushId): AsyncIterable<Announcement> {
+    if ((await this.outcome(push)) !== null) return;
+    const key = pendingKey(this.#repo, push, 'announced');
+    if ((await this.#backend.stat(key)) !== null) yield (await this.#read(key)).announcement;
+  }
+
   /** The first outcome stays. */
   async settle(push: PushId, outcome: PushOutcome): Promise<void> {
     const at = (await this.#backend.now()).toISOString();

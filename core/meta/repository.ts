@@ -48,8 +48,8 @@ export interface History {
   setLabel(label: string, bundle: Digest | null, by: string): Promise<void>;
   /** Writes `pending/<push id>/announced`. Nothing becomes visible. LOCKED where somebody else holds a lock on a changed path is the caller's check. */
   announce(announcement: Announcement): Promise<void>;
-  /** Announced and not yet done, oldest first. */
-  pending(): AsyncIterable<Announcement>;
+  /** Announced and not yet done, oldest first: costs a list of all pushes ever. With `only` that push alone, whatever there are. */
+  pending(only?: PushId): AsyncIterable<Announcement>;
   /**
    * The remote ref moved: records commit and branch event, or the label of a tag. Idempotent: `already` where the branch's head is
    * at `gitNew`; `gap` where the head was not at `gitOld`. INCOMPLETE where the bundle is not stored.

@@ -102,7 +102,7 @@ async function recordMove(call: Call): Promise<void> {
 
 /** Anybody may see that a ref moved; the push stays that of who announced it. */
 async function pusherOf(call: Call, history: History, { pushId }: RefMove): Promise<string> {
-  for await (const announced of history.pending()) {
+  for await (const announced of history.pending(pushId)) {
     if (announced.pushId === pushId) return announced.pushedBy;
   }
   return call.caller.subject;

@@ -491,6 +491,27 @@ describe('core/meta/history: pending pushes', () => {
     ]);
   });
 
+  it('finds one push without listing all there ever were', async () => {
+    let lists = 0;
+    const world = createWorld({
+      backend: (inner) => ({
+        ...inner,
+        list(prefix, after) {
+          lists += 1;
+          return inner.list(prefix, after);
+        },
+      }),
+    });
+    for (const id of ['one', 'two']) await world.history.announce(await announcementOf(world, id));
+    lists = 0;
+    const find = (id: string) => listAll(world.history.pending(pushIdOf(id)));
+    expect(await find('one')).to.deep.equal([await announcementOf(world, 'one')]);
+    expect(await find('three')).to.deep.equal([]);
+    await world.history.settle(pushIdOf('one'), 'confirmed');
+    expect(await find('one')).to.deep.equal([]);
+    expect(lists).to.equal(0);
+  });
+
   it('takes the same announcement twice and another by the same id never', async () => {
     const world = createWorld();
     await world.history.announce(await announcementOf(world, 'one'));
