@@ -130,6 +130,14 @@ describe('log', () => {
     expect(await events(log)).to.deep.equal(['3 c', '2 b', '1 a']);
   });
 
+  it('never tries blindly again where nobody can tell whether the entry was written', async () => {
+    const memory = createMemoryBackend();
+    const plan = new FaultPlan().loseAcknowledgement('putIfAbsent', 1).fail('get', 1);
+    const log = open(createFaultyBackend(memory, plan));
+    expect(await codeOf(log.update(() => 'a'))).to.equal('UNAVAILABLE');
+    expect(await events(log)).to.deep.equal(['1 a']);
+  });
+
   it('takes the same event of two writers for two writers', async () => {
     const backend = createMemoryBackend();
     await open(backend).append(null, 'same');

@@ -55,6 +55,9 @@ function watched(
   return { backend: watching, counts };
 }
 
+/** Noise of this size is stored raw after a look, so that no thread of the compressor decides when a file is ready. */
+const UNCOMPRESSED = 15_000;
+
 async function putOne(stores: DirectStores, seed: number, size = 3000): Promise<Digest> {
   const bytes = seededBytes(seed, size);
   await stores.blobs.put(blobOf(bytes));
@@ -68,7 +71,7 @@ describe('group commit', () => {
     const world = await makeCasWorld({ schedule });
     let done = 0;
     const puts = Array.from({ length: 8 }, (_, index) =>
-      putOne(world.stores, index).then(() => {
+      putOne(world.stores, index, UNCOMPRESSED).then(() => {
         done += 1;
       }),
     );
@@ -109,6 +112,33 @@ describe('group commit', () => {
       });
       expect(await codeOf(putOne(world.stores, 1, 5_000_000))).equal('UNAVAILABLE');
       expect(await segmentsOf(world.backend)).length(0);
+    }
+  });
+
+  it('packs what is too much to be inlined together, and fails all of them with that pack', async () => {
+    const runs: (() => void)[] = [];
+    const schedule = (_delayMs: number, run: () => void) => void runs.push(run);
+    const plan = new FaultPlan().fail('putIfAbsent', 1);
+    const memory = createMemoryBackend();
+    const world = await makeCasWorld({ backend: createFaultyBackend(memory, plan), schedule });
+    const putAll = async (): Promise<string[]> => {
+      const codes = Array.from({ length: 300 }, (_, seed) =>
+        putOne(world.stores, seed, UNCOMPRESSED).catch((error: DatamonError) => error.code),
+      );
+      // All wait in the group before it is told to begin.
+      while (runs.length === 0) await new Promise(setImmediate);
+      for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+      for (const run of runs.splice(0)) run();
+      return Promise.all(codes);
+    };
+    expect(new Set(await putAll())).deep.equal(new Set(['UNAVAILABLE']));
+    expect(await listed(memory, '')).length(0);
+    const oids = (await putAll()) as Digest[];
+    expect(await listed(memory, 'pools/')).length(1);
+    expect(await segmentsOf(memory)).length(1);
+    const other = await world.reopen();
+    for (const [index, oid] of oids.entries()) {
+      expect((await readBlob(other, oid)).equals(seededBytes(index, UNCOMPRESSED))).equal(true);
     }
   });
 
@@ -158,6 +188,20 @@ describe('condemned containers', () => {
     await memory.remove(pack?.key as Key);
     const third = await world.reopen();
     expect((await readBlob(third, digestOf(edited))).equals(edited)).equal(true);
+  });
+
+  it('are not offered as chunks that need not be sent', async () => {
+    const world = await makeCasWorld();
+    const bytes = seededBytes(2, 5_000_000);
+    await world.stores.blobs.put(blobOf(bytes));
+    const { ingest } = world.stores;
+    const recipe = await ingest.recipeOf(digestOf(bytes));
+    const digests = recipe.chunks.map(({ digest }) => digest);
+    expect(await ingest.knownChunks(digests, [recipe.oid])).not.include(false);
+    const [pack] = await listed(world.backend, 'pools/');
+    await condemn(world.backend, [pack?.key.split('/').at(-1) as ContainerId]);
+    await putOne(world.stores, 3);
+    expect(await ingest.knownChunks(digests, [recipe.oid])).not.include(true);
   });
 
   it('gives up, retryably, where everything it writes is condemned at once', async () => {
