@@ -25,7 +25,7 @@ export async function openClone(
   cwd: string,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Clone> {
-  const repo = await openGitRepo(cwd, env);
+  const repo = await openGitRepo(cwd, env, { configuration: 'once' });
   return {
     repo,
     endpoint: async ({ remote, operation }) => {

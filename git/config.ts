@@ -1,15 +1,8 @@
 /** git's configuration: read as git sees it, written at one named level. Values are text; names are checked by git. */
 import { DatamonError } from '../core/errors.ts';
-import type { Git } from './git.ts';
+import type { ConfigEntry, Git } from './git.ts';
 
 export type ConfigLevel = 'local' | 'global' | 'system' | 'worktree';
-
-export interface ConfigEntry {
-  /** Section and key in lower case, as git prints it. */
-  readonly key: string;
-  /** Null where the key stands without a value, which git takes for true. */
-  readonly value: string | null;
-}
 
 const KEY = /^[A-Za-z][A-Za-z0-9.-]*\..+$/;
 
@@ -34,16 +27,35 @@ export async function getAllConfig(
   key: string,
   level?: ConfigLevel,
 ): Promise<readonly string[]> {
+  if (level === undefined && git.configuration !== undefined) {
+    return valuesOf(git.configuration, checkedKey(key));
+  }
   const where = level === undefined ? [] : [`--${level}`];
   const text = await git.text(['config', ...where, '-z', '--get-all', checkedKey(key)]);
   return text.split('\0').slice(0, -1);
 }
+
+function valuesOf(entries: readonly ConfigEntry[], key: string): readonly string[] {
+  const wanted = folded(key);
+  return entries.filter((entry) => entry.key === wanted).map(({ value }) => value ?? '');
+}
+
+/** Section and name are the same in any case, what stands between them is not. */
+function folded(key: string): string {
+  const [first, last] = [key.indexOf('.'), key.lastIndexOf('.')];
+  return key.slice(0, first).toLowerCase() + key.slice(first, last) + key.slice(last).toLowerCase();
+}
+
+/** The value that wins among entries; null where none has the key. */
+export const lastValue = (entries: readonly ConfigEntry[], key: string): string | null =>
+  valuesOf(entries, key).at(-1) ?? null;
 
 /** Every entry git sees, in order of rising precedence; or those of one file or blob alone. */
 export async function listConfig(
   git: Git,
   source: readonly string[] = [],
 ): Promise<readonly ConfigEntry[]> {
+  if (source.length === 0 && git.configuration !== undefined) return git.configuration;
   const answer = await git.run(['config', ...source, '-z', '--list']);
   if (answer.status !== 0) {
     throw new DatamonError('INVALID', `git cannot read its configuration: ${answer.stderr.trim()}`);

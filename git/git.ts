@@ -18,6 +18,13 @@ export interface GitAnswer {
   readonly stderr: string;
 }
 
+export interface ConfigEntry {
+  /** Section and key in lower case, as git prints it. */
+  readonly key: string;
+  /** Null where the key stands without a value, which git takes for true. */
+  readonly value: string | null;
+}
+
 export interface GitRunOptions {
   readonly input?: Uint8Array | string;
   readonly env?: Environment;
@@ -28,6 +35,8 @@ export interface GitRunOptions {
 export interface Git {
   readonly binary: string;
   readonly cwd: string;
+  /** What git's configuration says, where it was read once and for all; absent: it is asked each time. */
+  readonly configuration?: readonly ConfigEntry[];
   /** What every git process gets as its environment. */
   readonly env: Readonly<Record<string, string>>;
   /** Standard output as text. Throws where git's exit status is not 0 and it says why; an unset config key answers ''. */

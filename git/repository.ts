@@ -1,10 +1,12 @@
 /** Where a clone's parts are: opened once from any folder inside it (or from a hook's GIT_DIR), then independent of both. */
+import { join } from 'node:path';
 import { DatamonError } from '../core/errors.ts';
 import type { Environment } from './binary.ts';
+import { lastValue, listConfig } from './config.ts';
 import { type Git, openGit } from './git.ts';
 
-/** `--path-format` came with 2.31. */
-const GIT_VERSION_MIN: readonly [number, number] = [2, 31];
+/** `--path-format` came with it. */
+const GIT_VERSION_MIN = '2.31';
 
 export interface GitRepository {
   /** Bound to this repo by GIT_DIR; its processes stand in the git folder, never in the work tree. */
@@ -20,61 +22,63 @@ export interface GitRepository {
   /** Value of core.hooksPath; null where hooks are in the git folder. */
   readonly hooksPath: string | null;
   readonly isBare: boolean;
-  readonly isLinkedWorktree: boolean;
-  readonly isSubmodule: boolean;
-  readonly version: string;
+}
+
+export interface OpenRepoOptions {
+  /** `once`: git's configuration is read now and taken to stay as it is, for processes that live as long as one question. */
+  readonly configuration?: 'live' | 'once';
 }
 
 /** Opens the repo around `cwd`, or the one GIT_DIR names. NOT_FOUND outside of one; UNSUPPORTED where git is too old. */
-export async function openGitRepo(cwd: string, env: Environment): Promise<GitRepository> {
+export async function openGitRepo(
+  cwd: string,
+  env: Environment,
+  options: OpenRepoOptions = {},
+): Promise<GitRepository> {
   const git = await openGit({ cwd, env });
-  const version = await gitVersion(git);
-  const found = await git.run([
-    'rev-parse',
-    '--path-format=absolute',
-    '--git-dir',
-    '--git-common-dir',
-    '--is-bare-repository',
-    '--is-inside-work-tree',
-  ]);
-  if (found.status !== 0) throw notARepo(cwd, found.stderr);
-  const [gitDir = '', commonDir = '', bare, inside] = linesOf(found.stdout, 4, cwd);
-  const topLevel = inside === 'true' ? await topLevelOf(git, cwd) : null;
+  const { gitDir, commonDir, isBare, topLevel } = await placeOf(git);
   const bound = await boundGit(git, env, { gitDir, topLevel });
-  const [hooksDir = ''] = linesOf(
-    await at(bound, topLevel ?? gitDir, env).then((here) =>
-      here.bytes(['rev-parse', '--path-format=absolute', '--git-path', 'hooks']),
-    ),
-    1,
-    cwd,
-  );
-  const hooksPath = await bound.run(['config', '--get', 'core.hooksPath']);
+  const configuration = await listConfig(bound);
+  const hooksPath = lastValue(configuration, 'core.hookspath');
   return {
-    git: bound,
+    git: options.configuration === 'once' ? { ...bound, configuration } : bound,
     topLevel,
     gitDir,
     commonDir,
-    hooksDir,
-    hooksPath: hooksPath.status === 0 ? trimNewline(hooksPath.stdout) : null,
-    isBare: bare === 'true',
-    isLinkedWorktree: gitDir !== commonDir,
-    isSubmodule: topLevel !== null && (await superproject(git)),
-    version,
+    hooksDir: hooksPath === null ? join(commonDir, 'hooks') : await hooksDirOf(bound, topLevel),
+    hooksPath,
+    isBare,
   };
 }
 
-export async function gitVersion(git: Git): Promise<string> {
-  const text = (await git.bytes(['--version'])).toString('utf8');
-  const version = /(\d+)\.(\d+)(\.\d+)*/.exec(text);
-  const [major, minor] = [Number(version?.[1] ?? 0), Number(version?.[2] ?? 0)];
-  const [leastMajor, leastMinor] = GIT_VERSION_MIN;
-  if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
-    throw new DatamonError(
-      'UNSUPPORTED',
-      `git ${version?.[0] ?? text.trim()} is too old; datamon needs ${GIT_VERSION_MIN.join('.')} or newer`,
-    );
-  }
-  return version?.[0] ?? '';
+interface Place {
+  readonly gitDir: string;
+  readonly commonDir: string;
+  readonly isBare: boolean;
+  readonly topLevel: string | null;
+}
+
+const FACTS = ['--git-dir', '--git-common-dir', '--is-bare-repository', '--is-inside-work-tree'];
+const ABSOLUTE = '--path-format=absolute';
+
+/** One question. Outside of a work tree git answers all but the last part, and then fails. */
+async function placeOf(git: Git): Promise<Place> {
+  const { cwd } = git;
+  const found = await git.run(['rev-parse', ABSOLUTE, ...FACTS, '--show-toplevel']);
+  const text = trimNewline(found.stdout);
+  // A git that does not know the option gives it back.
+  if (text.startsWith(ABSOLUTE)) throw await tooOld(git);
+  const isInside = found.status === 0;
+  if (!isInside && text.split('\n').length < FACTS.length) throw notARepo(cwd, found.stderr);
+  const lines = linesOf(found.stdout, FACTS.length + (isInside ? 1 : 0), cwd);
+  const [gitDir = '', commonDir = '', bare, , topLevel] = lines;
+  return { gitDir, commonDir, isBare: bare === 'true', topLevel: topLevel ?? null };
+}
+
+async function tooOld(git: Git): Promise<DatamonError> {
+  const version = (await git.run(['--version'])).stdout.toString('utf8').trim();
+  const needed = `datamon needs ${GIT_VERSION_MIN} or newer`;
+  return new DatamonError('UNSUPPORTED', `${version} is too old; ${needed}`);
 }
 
 /** A `Git` for the repo that holds no matter where its processes run. */
@@ -92,18 +96,12 @@ async function boundGit(
   });
 }
 
-/** The same git with its processes in `cwd`, for the few questions whose answer depends on it. */
-const at = (git: Git, cwd: string, env: Environment): Promise<Git> =>
-  openGit({ cwd, binary: git.binary, env: { ...env, ...git.env } });
-
-async function topLevelOf(git: Git, cwd: string): Promise<string> {
-  const answer = await git.bytes(['rev-parse', '--path-format=absolute', '--show-toplevel']);
+/** A relative core.hooksPath is seen from where hooks run. */
+async function hooksDirOf(git: Git, topLevel: string | null): Promise<string> {
+  const cwd = topLevel ?? git.cwd;
+  const here = await openGit({ cwd, binary: git.binary, env: git.env });
+  const answer = await here.bytes(['rev-parse', ABSOLUTE, '--git-path', 'hooks']);
   return linesOf(answer, 1, cwd)[0] ?? '';
-}
-
-async function superproject(git: Git): Promise<boolean> {
-  const answer = await git.run(['rev-parse', '--show-superproject-working-tree']);
-  return answer.status === 0 && answer.stdout.length > 0;
 }
 
 function notARepo(cwd: string, stderr: string): DatamonError {

@@ -51,6 +51,10 @@ export async function* filesOfCommit(git: Git, commit: GitSha): AsyncGenerator<T
   }
 }
 
+/** Trees without entries, which git knows without having them. */
+const EMPTY_TREE = '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
+const EMPTY_TREE_SHA256 = '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321';
+
 export interface ChangedFile {
   readonly path: RawPath;
   /** Git blob before and after; null where there was none, or no file. */
@@ -64,7 +68,7 @@ export async function* changedFiles(
   before: GitSha | null,
   after: GitSha,
 ): AsyncGenerator<ChangedFile> {
-  const from = before ?? (await emptyTree(git));
+  const from = before ?? (after.length === 64 ? EMPTY_TREE_SHA256 : EMPTY_TREE);
   const output = git.stream(
     ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-abbrev', from, after],
     { env: TRUE_OBJECTS },
@@ -86,10 +90,6 @@ export async function* changedFiles(
 }
 
 const isFileMode = (mode: string): boolean => mode.startsWith('100');
-
-async function emptyTree(git: Git): Promise<string> {
-  return (await git.bytes(['hash-object', '-t', 'tree', '--stdin'])).toString('latin1').trim();
-}
 
 /** Ids of `shas` that this clone has and that are commits or tags. */
 export async function knownCommits(git: Git, shas: readonly string[]): Promise<readonly GitSha[]> {

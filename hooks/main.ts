@@ -53,7 +53,7 @@ exec "$@"
 /** Settles what earlier pushes of this clone left open; any command may ask for it. */
 async function reconcileHere(world: HookWorld): Promise<void> {
   const { io } = world;
-  const repo = await openGitRepo(io.cwd, io.env);
+  const repo = await openGitRepo(io.cwd, io.env, { configuration: 'once' });
   await reconcile({ world, repo, signal: io.signal, style: 'off' });
 }
 

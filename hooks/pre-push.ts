@@ -50,7 +50,7 @@ interface Push {
 export async function prePush(world: HookWorld, args: readonly string[]): Promise<number> {
   const startedAtMs = world.nowMs();
   const { io } = world;
-  const repo = await openGitRepo(io.cwd, io.env);
+  const repo = await openGitRepo(io.cwd, io.env, { configuration: 'once' });
   const { remoteName, remoteUrl, input } = await pushedRefs(world, args);
   const above = gitPushAmong(await ancestorsOf(world.pid));
   const push: Push = {

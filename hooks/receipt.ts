@@ -8,6 +8,9 @@ import { getConfig } from '../git/config.ts';
 import type { GitRepository } from '../git/repository.ts';
 import { type HookWorld, say } from './world.ts';
 
+/** Digits of a commit in URLs: the page takes any prefix, and links must stay unambiguous for years. */
+const URL_COMMIT_LENGTH = 12;
+
 export type ReceiptStyle = 'url' | 'short' | 'off';
 
 export async function receiptStyle(repo: GitRepository): Promise<ReceiptStyle> {
@@ -36,7 +39,7 @@ export function sayReceipt(world: HookWorld, style: ReceiptStyle, shown: Shown):
   say(world, parts.join(' · '));
   if (style === 'short') return;
   if (shown.webUrl === null) say(world, `see it with: datamon show ${shortId(bundle)}`);
-  else say(world, `${shown.webUrl}/commit/${shown.commit}`);
+  else say(world, `${shown.webUrl}/commit/${shown.commit.slice(0, URL_COMMIT_LENGTH)}`);
 }
 
 export function sayFound(world: HookWorld, fileCount: number, sizeBytes: number): void {

@@ -38,7 +38,7 @@ export async function referenceTransaction(
   if (args[0] !== 'committed') return;
   const moves = parseMoves((await readInput(world.io)).toString('utf8'));
   if (moves.length === 0) return;
-  const repo = await openGitRepo(world.io.cwd, world.io.env);
+  const repo = await openGitRepo(world.io.cwd, world.io.env, { configuration: 'once' });
   if ((await getConfig(repo.git, 'datamon.hooks')) === 'off') return;
   const style = await receiptStyle(repo);
   const pushes = await listPending(repo);

@@ -15,7 +15,7 @@ const ATTEMPT_DELAYS_MS = [0, 2_000, 10_000, 60_000];
 export async function watch(world: HookWorld, args: readonly string[]): Promise<void> {
   const push = parsePushId(args[0] ?? '');
   const { io } = world;
-  const repo = await openGitRepo(io.cwd, io.env);
+  const repo = await openGitRepo(io.cwd, io.env, { configuration: 'once' });
   for (const delayMs of ATTEMPT_DELAYS_MS) {
     if (delayMs > 0) await world.sleep(delayMs, io.signal);
     // The reference-transaction hook may have been here meanwhile.

@@ -7,6 +7,7 @@ import { findProgram, isInside, safePath } from '../../git/binary.ts';
 import { getAllConfig, getConfig, isTrue, setConfig, unsetConfig } from '../../git/config.ts';
 import { openGit } from '../../git/git.ts';
 import { openGitRepo } from '../../git/repository.ts';
+import { errorOf } from '../support/code-of.ts';
 import { GitWorld } from '../support/git-repo.ts';
 
 describe('git/repository', () => {
@@ -27,10 +28,7 @@ describe('git/repository', () => {
       hooksDir: repo.path('.git', 'hooks'),
       hooksPath: null,
       isBare: false,
-      isLinkedWorktree: false,
-      isSubmodule: false,
     });
-    expect(opened.version).to.match(/^2\.\d+/);
   });
 
   it('shares hooks and common folder between work trees', async () => {
@@ -42,7 +40,6 @@ describe('git/repository', () => {
       topLevel: join(world.root, 'many-other'),
       commonDir: repo.path('.git'),
       hooksDir: repo.path('.git', 'hooks'),
-      isLinkedWorktree: true,
     });
     expect((await opened.git.bytes(['rev-parse', '--abbrev-ref', 'HEAD'])).toString()).to.equal(
       'many-other\n',
@@ -62,7 +59,6 @@ describe('git/repository', () => {
     await outer.git('submodule', '--quiet', 'add', inner.dir, 'sub');
     const opened = await openGitRepo(outer.path('sub'), world.env);
     expect(opened).to.include({
-      isSubmodule: true,
       topLevel: outer.path('sub'),
       hooksDir: outer.path('.git', 'modules', 'sub', 'hooks'),
     });
@@ -75,6 +71,33 @@ describe('git/repository', () => {
     const opened = await openGitRepo(repo.path('deep', 'er'), world.env);
     expect(opened.hooksPath).to.equal('.husky');
     expect(opened.hooksDir).to.equal(repo.path('.husky'));
+  });
+
+  it('reads the configuration once where asked to, and as git reads it', async () => {
+    const repo = await world.init('settled');
+    await repo.git('config', 'remote.Origin.URL', 'first');
+    await repo.git('config', '--add', 'remote.Origin.url', 'last');
+    const live = await openGitRepo(repo.dir, world.env);
+    const once = await openGitRepo(repo.dir, world.env, { configuration: 'once' });
+    for (const key of ['remote.Origin.url', 'REMOTE.Origin.Url', 'remote.origin.url']) {
+      const values = await getAllConfig(live.git, key);
+      expect(await getAllConfig(once.git, key), key).to.deep.equal(values);
+    }
+    await repo.git('config', '--unset-all', 'remote.Origin.url');
+    expect(await getConfig(live.git, 'remote.Origin.url')).to.equal(null);
+    expect(await getConfig(once.git, 'remote.Origin.url')).to.equal('last');
+  });
+
+  it('refuses a git too old to say where it is', async () => {
+    const bin = join(world.root, 'old');
+    await mkdir(bin);
+    const script = '#!/bin/sh\n[ "$1" = --version ] && echo git version 2.20.1 || echo "$2"\n';
+    await writeFile(join(bin, 'git'), script, { mode: 0o755 });
+    const error = await errorOf(
+      openGitRepo(world.root, { ...world.env, HOME: world.root, PATH: bin }),
+    );
+    expect(error.code).to.equal('UNSUPPORTED');
+    expect(error.message).to.match(/2\.20\.1 is too old.*2\.31/);
   });
 
   it('says NOT_FOUND outside of a repo', async () => {
