@@ -4,6 +4,7 @@ import jwt from 'jsonwebtoken';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { parseRepoName, type RepoName } from '../core/keys.ts';
+import type { Random } from '../core/random.ts';
 
 export const SECRET_SIZE_MIN_BYTES = 32;
 export const TOKEN_SIZE_MAX_BYTES = 8 * 1024;
@@ -88,6 +89,10 @@ export function parseSecret(bytes: Uint8Array): Secret {
   }
   return createSecretKey(secret) as Secret;
 }
+
+/** A secret for one process. Never parsed: random bytes may end like a text file's last line, which would be cut off. */
+export const newSecret = (random: Random): Secret =>
+  createSecretKey(random(SECRET_SIZE_MIN_BYTES)) as Secret;
 
 /** Parses one `verb:pattern`. Throws INVALID naming it. */
 export function parseScope(word: string): Scope {

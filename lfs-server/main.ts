@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openBackend } from '../backends/open.ts';
-import { DEFAULT_ISSUER, parseSecret, type Secret } from '../client/tokens.ts';
+import { DEFAULT_ISSUER, newSecret, parseSecret, type Secret } from '../client/tokens.ts';
 import { DatamonError } from '../core/errors.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
 import { secureRandom } from '../core/random.ts';
@@ -17,8 +17,6 @@ import { createLog } from './request-log.ts';
 import { DEFAULT_LIMITS, type Settings } from './settings.ts';
 import { createSpaceWatch } from './space-watch.ts';
 import { openStoreSource } from './store-source.ts';
-
-const EPHEMERAL_SECRET_SIZE_BYTES = 32;
 
 /** Resolves once the server has stopped. */
 export async function main(argv: string[], io: Io): Promise<ExitStatus> {
@@ -56,7 +54,7 @@ function describe(error: unknown): {
 
 async function settingsOf(config: ServeConfig, cwd: string): Promise<Settings> {
   const files = await Promise.all(config.secretFiles.map((file) => readSecret(resolve(cwd, file))));
-  const [first = parseSecret(secureRandom(EPHEMERAL_SECRET_SIZE_BYTES)), ...others] = files;
+  const [first = newSecret(secureRandom), ...others] = files;
   return {
     publicUrl: config.publicUrl,
     anonymous: config.anonymous,

@@ -8,6 +8,7 @@ import {
   mintActionToken,
   mintTicket,
   mintUserToken,
+  newSecret,
   parseScope,
   parseSecret,
   type Signing,
@@ -250,6 +251,10 @@ describe('tokens', () => {
         bad,
       ).to.equal('INVALID');
     }
+  });
+
+  it('a secret made for one process counts whole, whatever its last byte', () => {
+    expect(newSecret((count) => Buffer.alloc(count, '\n')).symmetricKeySize).to.equal(32);
   });
 
   it('takes one final newline off a secret, so that an editor does no harm', () => {
