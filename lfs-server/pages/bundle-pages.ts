@@ -5,9 +5,19 @@ import type { CommitFacts } from '../../core/meta/commit-object.ts';
 import type { BundleDescriptor } from '../../core/meta/model.ts';
 import { type Html, html } from './html.ts';
 import { inRepo, layout } from './layout.ts';
+import { datamonCommand } from './shell.ts';
 import { type FolderView, folderTable } from './tree-pages.ts';
-import { ago, bytes, count } from './units.ts';
-import { bundleTable, commitLink, facts, type PushedBundle, person, shortId } from './views.ts';
+import { ago, bytes, counted } from './units.ts';
+import {
+  bundleTable,
+  command,
+  commitLink,
+  facts,
+  missingNote,
+  type PushedBundle,
+  person,
+  shortId,
+} from './views.ts';
 
 export interface BranchLogView {
   readonly repo: RepoName;
@@ -33,7 +43,7 @@ export function branchLogPage(view: BranchLogView): string {
     ref: branch,
     tab: 'bundles',
     body,
-    command: `datamon log --repo ${view.url} ${branch}`,
+    command: datamonCommand('log', view.url, branch),
   });
 }
 
@@ -54,6 +64,7 @@ export function bundlePage(view: BundleView): string {
   const { repo, bundle, descriptor, commit, push, now } = view;
   const { totals, rules } = descriptor;
   const body = html`<h1>Bundle <span class="mono">${shortId(bundle)}</span></h1><p>${commit.subject}</p>
+${missingNote(push)}
 <div class="box">${facts([
     ['Id', html`<code>${bundle}</code>`],
     [
@@ -62,7 +73,7 @@ export function bundlePage(view: BundleView): string {
         ? 'made without git'
         : html`${commitLink(repo, descriptor.commit)} by ${authorOf(commit)}`,
     ],
-    ['Holds', `${count(totals.fileCount)} files, ${bytes(totals.sizeBytes)}`],
+    ['Holds', `${counted(totals.fileCount, 'file')}, ${bytes(totals.sizeBytes)}`],
     ['Pushed', push === null ? null : pushWords(repo, push, now)],
     ['Made from', commit.inputs.length === 0 ? null : commit.inputs.join(', ')],
     [
@@ -74,13 +85,14 @@ export function bundlePage(view: BundleView): string {
       descriptor.pointerExtensions.length === 0 ? null : descriptor.pointerExtensions.join(', '),
     ],
   ])}</div>
+<h2>Get it</h2>${command(datamonCommand('get', view.url, shortId(bundle)))}
 <h2>Files</h2>${folderTable(view.folder)}`;
   return layout({
     title: `bundle ${shortId(bundle)} · ${repo}`,
     repo,
     ref: bundle,
     body,
-    command: `datamon show --repo ${view.url} ${shortId(bundle)}`,
+    command: datamonCommand('show', view.url, shortId(bundle)),
   });
 }
 

@@ -9,8 +9,18 @@ import { authorOf, pushWords } from './bundle-pages.ts';
 import { type Html, html } from './html.ts';
 import { inRepo, layout } from './layout.ts';
 import { rawSegments } from './path-url.ts';
+import { datamonCommand } from './shell.ts';
 import { ago, bytes, count, counted } from './units.ts';
-import { bundleLink, commitLink, facts, flags, type PushedBundle, shortId } from './views.ts';
+import {
+  bundleLink,
+  commitLink,
+  facts,
+  flags,
+  missingNote,
+  type PushedBundle,
+  shortId,
+  shortRef,
+} from './views.ts';
 
 export interface Changes {
   readonly rows: readonly TreeChange[];
@@ -42,6 +52,7 @@ export function commitPage(view: CommitView): string {
   const body = html`<h1>${commit.subject || shortId(sha)}</h1>
 <p class="dim">${authorOf(commit)} committed ${commit.author.at === null ? '' : ago(commit.author.at, now)} ${push === null ? null : flags(push.event)}</p>
 ${violations.length === 0 ? null : html`<p class="note">Changed although somebody else held the lock: ${violations.join(', ')}</p>`}
+${missingNote(push)}
 <div class="box">${hasBody ? html`<pre class="text">${rest}</pre>` : null}
 ${facts([
   ['Commit', html`<code>${sha}</code>`],
@@ -64,7 +75,7 @@ ${facts([
     repo,
     ref: sha,
     body,
-    command: `datamon show --repo ${view.url} ${shortId(sha)}`,
+    command: datamonCommand('show', view.url, shortId(sha)),
   });
 }
 
@@ -91,14 +102,14 @@ export interface CompareView {
 export function comparePage(view: CompareView): string {
   const { repo, from, to } = view;
   const body = html`<h1>Compare</h1>
-<p class="crumbs"><a class="tag" href="${inRepo(repo, 'tree', from)}">${from}</a> … <a class="tag" href="${inRepo(repo, 'tree', to)}">${to}</a>
+<p class="crumbs"><a class="tag" href="${inRepo(repo, 'tree', from)}">${shortRef(from)}</a> … <a class="tag" href="${inRepo(repo, 'tree', to)}">${shortRef(to)}</a>
 <a class="btn" href="${inRepo(repo, 'compare', `${to}...${from}`)}">Swap</a></p>${changeTable(view, from, to)}`;
   return layout({
-    title: `${from}...${to} · ${repo}`,
+    title: `${shortRef(from)}...${shortRef(to)} · ${repo}`,
     repo,
     ref: to,
     body,
-    command: `datamon diff --repo ${view.url} ${from} ${to}`,
+    command: datamonCommand('diff', view.url, from, to),
   });
 }
 
@@ -127,10 +138,11 @@ function summary(rows: readonly TreeChange[], isCut: boolean): Html {
   const parts = (['added', 'changed', 'removed'] as const).map((kind) => {
     const [sign, style, word] = SIGNS[kind];
     const number = rows.filter(({ change }) => change === kind).length;
-    return html`<span class="${style}"><b>${sign}</b> ${count(number)}${isCut ? '+' : ''} ${word}</span> &nbsp; `;
+    if (number === 0) return null;
+    return html`<span class="nowrap ${style}"><b>${sign}</b> ${count(number)}${isCut ? '+' : ''} ${word}</span> &nbsp; `;
   });
   const grown = rows.reduce((sum, row) => sum + grownBytes(row), 0);
-  return html`${parts}<span class="dim">${signed(grown)}</span>`;
+  return html`${parts}<span class="nowrap dim">${signed(grown)}</span>`;
 }
 
 function changeRow(
@@ -145,7 +157,7 @@ function changeRow(
   const link =
     ref === null ? name : html`<a href="${inRepo(repo, 'blob', ref, ...segments)}">${name}</a>`;
   return html`<tr><td class="sign ${style}" title="${word}">${sign}</td><td class="name">${link}</td>
-<td class="num dim">${sizes(row)}</td><td class="num ${style}">${signed(grownBytes(row))}</td></tr>`;
+<td class="num dim wide">${sizes(row)}</td><td class="num ${style}">${signed(grownBytes(row))}</td></tr>`;
 }
 
 function sizes({ before, after }: TreeChange): string {

@@ -3,6 +3,7 @@ import type { RepoName } from '../../core/keys.ts';
 import type { LabelEvent, RepoInfo } from '../../core/meta/model.ts';
 import { type Html, html } from './html.ts';
 import { inRepo, layout } from './layout.ts';
+import { datamonCommand } from './shell.ts';
 import { ago, bytes, counted } from './units.ts';
 import {
   bundleLink,
@@ -22,6 +23,8 @@ export interface OverviewView {
   /** The newest push of every branch that is not deleted. */
   readonly branches: readonly PushedBundle[];
   readonly labels: readonly LabelEvent[];
+  /** So many branches and labels were asked for at most. */
+  readonly listMax: number;
   /** The newest pushes of the main branch. */
   readonly newest: readonly PushedBundle[];
   readonly readme: { readonly name: string; readonly text: string } | null;
@@ -48,18 +51,22 @@ ${readmeBox(view.readme)}`;
     ...(main === null ? {} : { ref: main }),
     tab: 'overview',
     body,
-    command: `datamon log --repo ${view.url}`,
+    command: datamonCommand('log', view.url),
   });
 }
 
-function cloneBox({ info, url }: OverviewView): Html {
+function cloneBox({ info, url, main }: OverviewView): Html {
   const remote = cloneable(info.remote);
   const clone =
     remote === null
       ? `git config -f .lfsconfig lfs.url ${url}`
       : `git clone -c lfs.url=${url} ${remote}`;
-  return html`<h2>${remote === null ? 'Push to it' : 'Clone'}</h2>${command(clone)}
-<p class="dim">${remote === null ? 'In a clone that tracks files with Git LFS; the next git push stores them here.' : 'Works with plain Git LFS too, datamon or not.'}</p>`;
+  const get =
+    main === null
+      ? null
+      : html`${command(datamonCommand('get', url, main))}<p class="dim">Without git: the files of ${main} alone, into a folder.</p>`;
+  return html`<h2>${remote === null ? 'Push to it' : 'Get it'}</h2>${command(clone)}
+<p class="dim">${remote === null ? 'In a clone that tracks files with Git LFS; the next git push stores them here.' : 'Works with plain Git LFS too, datamon or not.'}</p>${get}`;
 }
 
 /**
@@ -71,7 +78,10 @@ function cloneable(remote: string | null): string | null {
   return remote.startsWith('file://') ? remote : `https://${remote}`;
 }
 
-function branchList({ repo, branches, now }: OverviewView): Html {
+const manyWords = (count: number, max: number): string =>
+  count < max ? String(count) : `the first ${max}`;
+
+function branchList({ repo, branches, listMax, now }: OverviewView): Html {
   const rows = branches.map(
     ({
       event,
@@ -80,11 +90,11 @@ function branchList({ repo, branches, now }: OverviewView): Html {
 <td class="subject">${event.gitNew === null ? '' : commitLink(repo, event.gitNew)} ${commit?.subject ?? ''}</td>
 <td class="nowrap dim">${ago(event.pushedAt, now)}</td></tr>`,
   );
-  return html`<h2>Branches <span class="dim">${branches.length}</span></h2>
-<div class="box">${rows.length === 0 ? html`<div class="blank">No branches yet.</div>` : html`<div class="scroll"><table><tbody>${rows}</tbody></table></div>`}</div>`;
+  return html`<h2>Branches <span class="dim">${manyWords(branches.length, listMax)}</span></h2>
+<div class="box">${rows.length === 0 ? html`<div class="blank">No branches yet.</div>` : html`<div class="scroll"><table class="stack"><tbody>${rows}</tbody></table></div>`}</div>`;
 }
 
-function labelList({ repo, labels, now }: OverviewView): Html {
+function labelList({ repo, labels, listMax, now }: OverviewView): Html {
   const rows = labels.map(
     ({
       label,
@@ -94,8 +104,8 @@ function labelList({ repo, labels, now }: OverviewView): Html {
     }) => html`<tr><td class="name"><a class="tag" href="${inRepo(repo, 'tree', label)}">${label}</a></td>
 <td>${bundle === null ? '' : bundleLink(repo, bundle)}</td><td>${person(by)}</td><td class="nowrap dim">${ago(at, now)}</td></tr>`,
   );
-  return html`<h2>Labels <span class="dim">${labels.length}</span></h2>
-<div class="box">${rows.length === 0 ? html`<div class="blank">No labels yet.</div>` : html`<div class="scroll"><table><tbody>${rows}</tbody></table></div>`}</div>`;
+  return html`<h2>Labels <span class="dim">${manyWords(labels.length, listMax)}</span></h2>
+<div class="box">${rows.length === 0 ? html`<div class="blank">No labels yet.</div>` : html`<div class="scroll"><table class="stack"><tbody>${rows}</tbody></table></div>`}</div>`;
 }
 
 function readmeBox(readme: OverviewView['readme']): Html | null {

@@ -1,7 +1,7 @@
 /** The one style sheet of all pages: served from /assets, light and dark, readable on a phone. */
 
 /** Part of its URL, so that a new version is fetched at once. */
-export const STYLE_VERSION = '3';
+export const STYLE_VERSION = '4';
 
 export const STYLE = `
 :root{color-scheme:light dark;--bg:#fff;--soft:#f6f7f9;--line:#dde1e6;--text:#1c2127;--dim:#626b76;--link:#1a5fb4;
@@ -11,6 +11,7 @@ export const STYLE = `
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;min-height:100vh;display:flex;flex-direction:column;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
+td,dd,h1,p,b,code,.words{unicode-bidi:isolate}
 a{color:var(--link);text-decoration:none}
 a:hover{text-decoration:underline}
 code,pre,.mono{font-family:ui-monospace,SFMono-Regular,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.92em}
@@ -54,16 +55,21 @@ td.nowrap,.nowrap{white-space:nowrap}
 .bar{display:inline-block;vertical-align:middle;width:64px;height:7px;border-radius:4px;background:var(--barbg);overflow:hidden;margin-right:8px}
 .bar svg{display:block;width:100%;height:100%;fill:var(--bar)}
 .tag{display:inline-block;background:var(--tag);color:var(--link);border-radius:12px;padding:1px 9px;font-size:13px;white-space:nowrap;max-width:100%;overflow:hidden;text-overflow:ellipsis;vertical-align:bottom}
+.stack .tag{white-space:normal;overflow-wrap:anywhere}
+.stack .words{margin-left:6px}
 .tag.warn{background:var(--warn);color:var(--mod)}
 .note{background:var(--warn);border:1px solid var(--warnline);border-radius:8px;padding:10px 16px;margin:0 0 16px;overflow-wrap:anywhere}
+.box+.cmd{margin-top:14px}
 .cmd{display:flex;align-items:center;gap:12px;background:var(--soft);border:1px solid var(--line);border-radius:8px;padding:10px 14px;margin:0 0 10px;overflow-x:auto}
-.cmd code{white-space:pre;user-select:all}
+.cmd code{white-space:pre-wrap;overflow-wrap:anywhere;user-select:all}
 .cmd .dim{user-select:none}
 pre.text{margin:0;padding:16px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;tab-size:4}
 pre.code{white-space:pre;overflow-wrap:normal;max-height:70vh;overflow:auto}
 .facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:6px 20px;margin:0;padding:14px 16px}
 .facts dt{color:var(--dim)}
 .facts dd{margin:0;overflow-wrap:anywhere}
+.crumbs .btn{margin-left:8px}.crumbs .tag{vertical-align:1px}
+pre.pointer{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
 .crumbs{font-size:16px;margin:0 0 14px;overflow-wrap:anywhere}
 .cols{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:24px}
 .cols h2{margin-top:24px}
@@ -79,6 +85,9 @@ pre.text+.facts{border-top:1px solid var(--line)}
 footer{border-top:1px solid var(--line);color:var(--dim);font-size:13px;padding:16px 0 32px}
 footer code{user-select:all;overflow-wrap:anywhere}
 .big{font-size:56px;font-weight:700;color:var(--dim);line-height:1;margin:40px 0 12px}
-@media (max-width:720px){.in{padding:0 14px}.cols{grid-template-columns:minmax(0,1fr);gap:0}th,td{padding:8px 12px}
+@media (max-width:720px){.stack thead{display:none}.stack tr{display:flex;flex-wrap:wrap;gap:2px 14px;padding:9px 12px;border-top:1px solid var(--line)}
+.stack tbody tr:first-child{border-top:0}.stack td{border:0;padding:0}.stack td.subject{flex:1 0 100%;order:-1}
+.stack tbody tr:hover td{background:none}
+.in{padding:0 14px}.cols{grid-template-columns:minmax(0,1fr);gap:0}th,td{padding:8px 12px}
 .wide{display:none}td.name{min-width:130px}td.subject{min-width:150px}.facts{grid-template-columns:minmax(0,1fr);gap:0}.facts dd{margin-bottom:8px}}
 `;

@@ -1,16 +1,18 @@
 /** `/<repo>/tree/<ref>/<path>` and `/<repo>/blob/<ref>/<path>`: folders and files of a bundle. */
 import type { RepoName } from '../../core/keys.ts';
+import { formatPointer } from '../../core/lfs/pointer.ts';
 import type { Entry, RawPath } from '../../core/meta/model.ts';
-import { displayPath } from '../../core/meta/raw-path.ts';
+import { displayPath, rawPathToText } from '../../core/meta/raw-path.ts';
 import type { FolderListing } from '../../core/meta/tree-reader.ts';
 import { type Html, html, type Part } from './html.ts';
 import { inRepo, layout } from './layout.ts';
 import { rawSegments } from './path-url.ts';
+import { datamonCommand, shellWord } from './shell.ts';
 import { ago, bytes, count, counted } from './units.ts';
-import { command, commitLink, facts, icon, type PushedBundle, person } from './views.ts';
+import { command, commitLink, facts, icon, type PushedBundle, person, shortRef } from './views.ts';
 
-/** More rows than this are not read by anyone on one page. */
-export const FOLDER_ROWS_MAX = 2000;
+/** Rows of one page of a folder. */
+export const FOLDER_ROWS_MAX = 1000;
 
 export interface FolderView {
   readonly repo: RepoName;
@@ -18,6 +20,8 @@ export interface FolderView {
   /** `''`: the root. */
   readonly folder: RawPath | '';
   readonly listing: FolderListing;
+  /** Rows before those shown; 0 unless told otherwise. */
+  readonly skip?: number;
 }
 
 export interface TreeView extends FolderView {
@@ -38,7 +42,7 @@ ${view.readme === null ? null : html`<h2>${view.readme.name}</h2><div class="box
     ref,
     tab: 'files',
     body,
-    command: `datamon ls --repo ${view.url} ${ref}${folder === '' ? '' : ` ${displayPath(folder)}/`}`,
+    command: datamonCommand('ls', view.url, refPath(ref, folder)),
   });
 }
 
@@ -52,29 +56,41 @@ export const folderTable = (view: FolderView): Html =>
   html`<div class="box">${folderRows(view)}</div>`;
 
 function folderRows(view: FolderView): Html {
-  const { repo, ref, folder, listing } = view;
-  const { folders, files } = listing;
-  if (folders.length + files.length === 0)
-    return html`<div class="blank">Nothing is in here.</div>`;
-  const up =
-    folder === ''
-      ? null
-      : html`<tr><td class="name" colspan="3"><a href="${inRepo(repo, 'tree', ref, ...rawSegments(parentOf(folder)))}">..</a></td></tr>`;
-  const folderPart = folders.slice(0, FOLDER_ROWS_MAX).map(
-    ({
-      name,
-      path,
-      fileCount,
-      sizeBytes,
-    }) => html`<tr><td class="name">${icon('folder')}<a href="${inRepo(repo, 'tree', ref, ...rawSegments(path))}">${displayPath(name)}</a></td>
-<td class="num dim">${counted(fileCount, 'file')}</td><td class="num">${bytes(sizeBytes)}</td></tr>`,
-  );
-  const filePart = files
-    .slice(0, Math.max(0, FOLDER_ROWS_MAX - folders.length))
+  const { listing, skip = 0 } = view;
+  const total = listing.folders.length + listing.files.length;
+  if (total === 0) return html`<div class="blank">Nothing is in here.</div>`;
+  const end = skip + FOLDER_ROWS_MAX;
+  const folders = listing.folders.slice(skip, end).map((folder) => folderRow(view, folder));
+  const before = listing.folders.length;
+  const files = listing.files
+    .slice(Math.max(0, skip - before), Math.max(0, end - before))
     .map((entry) => fileRow(view, entry));
-  const hidden = folders.length + files.length - FOLDER_ROWS_MAX;
-  return html`<div class="scroll"><table><tbody>${up}${folderPart}${filePart}</tbody></table></div>
-${hidden > 0 ? html`<div class="more dim">${count(hidden)} more are not shown.</div>` : null}`;
+  return html`<div class="scroll"><table><tbody>${upRow(view)}${folders}${files}</tbody></table></div>
+${total > FOLDER_ROWS_MAX ? pager(view, total) : null}`;
+}
+
+const hrefOf = ({ repo, ref }: FolderView, path: RawPath | ''): string =>
+  inRepo(repo, 'tree', ref, ...rawSegments(path));
+
+function upRow(view: FolderView): Html | null {
+  if (view.folder === '') return null;
+  return html`<tr><td class="name" colspan="3"><a href="${hrefOf(view, parentOf(view.folder))}" title="The folder above">..</a></td></tr>`;
+}
+
+function folderRow(view: FolderView, folder: FolderListing['folders'][number]): Html {
+  const { name, path, fileCount, sizeBytes } = folder;
+  return html`<tr><td class="name">${icon('folder')}<a href="${hrefOf(view, path)}">${displayPath(name)}</a></td>
+<td class="num dim">${counted(fileCount, 'file')}</td><td class="num">${bytes(sizeBytes)}</td></tr>`;
+}
+
+function pager(view: FolderView, total: number): Html {
+  const { folder, skip = 0 } = view;
+  const end = Math.min(total, skip + FOLDER_ROWS_MAX);
+  const to = (start: number, word: string): Html =>
+    html` · <a href="${hrefOf(view, folder)}?skip=${start}">${word}</a>`;
+  return html`<div class="more dim">${count(Math.min(skip + 1, total))} to ${count(end)} of ${count(total)}${
+    skip > 0 ? to(Math.max(0, skip - FOLDER_ROWS_MAX), 'Before') : null
+  }${end < total ? to(end, 'More') : null}</div>`;
 }
 
 function fileRow({ repo, ref }: FolderView, entry: Entry): Html {
@@ -102,7 +118,7 @@ function crumbs({ repo, ref }: { repo: RepoName; ref: string }, path: RawPath | 
       ? html`<span class="sep">/</span><b>${name}</b>`
       : html`<span class="sep">/</span><a href="${inRepo(repo, 'tree', ref, ...here)}">${name}</a>`;
   });
-  return html`<p class="crumbs"><a class="tag" href="${inRepo(repo, 'commits', ref)}">${ref.length > 40 ? ref.slice(0, 8) : ref}</a> <a href="${inRepo(repo, 'tree', ref)}">${repo.split('/').at(-1)}</a>${links}</p>`;
+  return html`<p class="crumbs"><a class="tag" href="${inRepo(repo, 'commits', ref)}">${shortRef(ref)}</a> <a href="${inRepo(repo, 'tree', ref)}">${repo.split('/').at(-1)}</a>${links}</p>`;
 }
 
 const parentOf = (folder: RawPath): RawPath | '' =>
@@ -125,6 +141,10 @@ export function blobPage(view: BlobView): string {
   const raw = inRepo(repo, 'raw', ref, ...rawSegments(entry.path));
   const isFile = entry.oid !== null && (entry.kind === 'lfs' || entry.kind === 'git');
   const shown = displayPath(entry.path);
+  const pointer =
+    entry.kind === 'lfs' && entry.oid !== null
+      ? formatPointer({ oid: entry.oid, sizeBytes: entry.sizeBytes }).toString() || null
+      : null;
   const body = html`${crumbs(view, entry.path)}
 <div class="box"><div class="head"><span class="grow">${isFile ? bytes(entry.sizeBytes) : entry.kind}${entry.executable ? ' · executable' : ''}</span>
 ${isFile ? html`<a class="btn" href="${raw}">Download</a>` : null}</div>${previewOf(preview)}</div>
@@ -143,15 +163,24 @@ ${isFile ? html`<a class="btn" href="${raw}">Download</a>` : null}</div>${previe
         external: 'address elsewhere',
       }[entry.kind],
     ],
+    ['Pointer', pointer === null ? null : html`<pre class="pointer">${pointer}</pre>`],
     ['Points to', entry.reference === undefined ? null : html`<code>${entry.reference}</code>`],
-  ])}</div><p></p>${isFile ? command(`datamon cat --repo ${url} ${ref}:${shown} > ${fileName(shown)}`) : null}`;
+  ])}</div>${
+    isFile && shown === rawPathToText(entry.path)
+      ? command(
+          `${datamonCommand('cat', url, refPath(ref, entry.path))} > ${shellWord(`./${fileName(entry.path)}`)}`,
+        )
+      : null
+  }`;
   return layout({ title: `${shown} · ${repo}`, repo, ref, tab: 'files', body });
 }
 
-const fileName = (shown: string): string => {
-  const name = shown.split('/').at(-1) ?? shown;
-  return /^[\w.+-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
-};
+/** `REF:PATH` as the command line reads it. */
+const refPath = (ref: string, path: RawPath | ''): string =>
+  path === '' ? ref : `${ref}:${displayPath(path)}`;
+
+const fileName = (path: RawPath): string =>
+  displayPath((path.split('/').at(-1) ?? path) as RawPath);
 
 function previewOf(preview: Preview): Html {
   if (preview.kind === 'none') return html`<div class="blank">${preview.why}</div>`;

@@ -8,7 +8,7 @@ import { findPush, locateRef, previewOf, type Resolved, readmeOf } from '../brow
 import { pathOfSegments } from '../pages/path-url.ts';
 import { blobPage, treePage } from '../pages/tree-pages.ts';
 import { sendHtml } from '../reply.ts';
-import { type Call, repoUrl, rest } from '../route.ts';
+import { type Call, queryCount, repoUrl, rest } from '../route.ts';
 import { sendBlob } from '../send-bytes.ts';
 import { attachment } from './disposition.ts';
 import { served } from './served.ts';
@@ -32,6 +32,7 @@ export async function showTree(call: Call): Promise<void> {
       ref,
       folder,
       listing,
+      skip: queryCount(call, 'skip', { max: Number.MAX_SAFE_INTEGER, fallback: 0 }),
       newest: folder === '' ? await findPush(history, (event) => event.bundle === bundle) : null,
       readme: await readmeOf(repository, listing),
       url: repoUrl(call),

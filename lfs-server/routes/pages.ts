@@ -3,7 +3,7 @@ import { scopeAllows } from '../../client/tokens.ts';
 import { type Digest, parseDigest } from '../../core/digest.ts';
 import { API_VERSION } from '../../core/meta/api-wire.ts';
 import { commitOf, isSynthetic } from '../../core/meta/bundle.ts';
-import type { Repository } from '../../core/meta/repository.ts';
+import type { History, Repository } from '../../core/meta/repository.ts';
 import { listFolder } from '../../core/meta/tree-reader.ts';
 import { demand, LISTED, OPEN, READ } from '../access.ts';
 import { findPush, locateRef, readmeOf, withCommit } from '../browse.ts';
@@ -25,7 +25,15 @@ const BRANCHES_MAX = 100;
 const page = { area: 'page', method: 'get', access: READ, answer: 'text/html' } as const;
 
 export const PAGE_ROUTES: readonly Route[] = [
-  { ...page, area: 'root', path: '/', access: LISTED, summary: 'Repos', run: showRepos },
+  {
+    ...page,
+    area: 'root',
+    path: '/',
+    query: ['skip'],
+    access: LISTED,
+    summary: 'Repos',
+    run: showRepos,
+  },
   // Open, because discovery says the same of every name; the page behind it asks for `read` itself.
   {
     ...page,
@@ -43,7 +51,7 @@ export const PAGE_ROUTES: readonly Route[] = [
   },
   { ...page, path: '/bundle/:bundle', summary: 'A bundle', run: showBundle },
   { ...page, path: '/commit/:commit', summary: 'A commit and what it changed', run: showCommit },
-  { ...page, path: '/tree/*path', summary: 'A folder', run: showTree },
+  { ...page, path: '/tree/*path', query: ['skip'], summary: 'A folder', run: showTree },
   { ...page, path: '/blob/*path', summary: 'A file', run: showBlob },
   {
     ...page,
@@ -63,7 +71,8 @@ export const PAGE_ROUTES: readonly Route[] = [
 async function showRepos(call: Call): Promise<void> {
   const all = await collectAsync(call.deps.repos.list());
   const repos = all.filter(({ repo }) => scopeAllows(call.caller.scopes, 'read', repo));
-  sendHtml(call, repoListPage({ origin: originOf(call), repos, now: new Date() }));
+  const skip = queryCount(call, 'skip', { max: repos.length, fallback: 0 });
+  sendHtml(call, repoListPage({ origin: originOf(call), repos, skip, now: new Date() }));
 }
 
 async function discoverOrShow(call: Call): Promise<void> {
@@ -88,8 +97,7 @@ async function showOverview(call: Call): Promise<void> {
   );
   heads.sort((a, b) => (a.event.pushedAt < b.event.pushedAt ? 1 : -1));
   const names = heads.map(({ event }) => event.branch);
-  const main = mainOf(names);
-  const newest = main === null ? [] : await take(history.branchLog(main), ROWS_ON_OVERVIEW);
+  const { main, newest } = await mainLog(history, names);
   const labels = (await take(history.labels(), BRANCHES_MAX)).map(({ event }) => event);
   const head = newest[0]?.event.bundle ?? null;
   sendHtml(
@@ -101,6 +109,7 @@ async function showOverview(call: Call): Promise<void> {
       main,
       branches: await Promise.all(heads.map((each) => withCommit(history, each))),
       labels: labels.filter(({ bundle }) => bundle !== null),
+      listMax: BRANCHES_MAX,
       newest: await Promise.all(newest.map((each) => withCommit(history, each))),
       readme: head === null ? null : await rootReadme(repository, head),
       now: new Date(),
@@ -108,10 +117,14 @@ async function showOverview(call: Call): Promise<void> {
   );
 }
 
-/** The branch most people mean; branches of other remotes last. */
-function mainOf(names: readonly string[]): string | null {
-  const usual = ['main', 'master'].find((name) => names.includes(name));
-  return usual ?? names.find((name) => !name.startsWith('~')) ?? names[0] ?? null;
+/** The branch most people mean, asked for by name since not all branches were listed; else the newest, those of other remotes last. */
+async function mainLog(history: History, names: readonly string[]) {
+  const fallback = names.find((name) => !name.startsWith('~')) ?? names[0];
+  for (const main of ['main', 'master', ...(fallback === undefined ? [] : [fallback])]) {
+    const newest = await take(history.branchLog(main), ROWS_ON_OVERVIEW);
+    if (typeof newest[0]?.event.bundle === 'string') return { main, newest };
+  }
+  return { main: null, newest: [] };
 }
 
 async function rootReadme(repository: Repository, bundle: Digest) {
