@@ -61,6 +61,20 @@ need_git_lfs() {
   fi
 }
 
+# For the tests of the pages alone; without it they check the HTML and say so.
+need_chromium() {
+  for browser in chromium chromium-browser google-chrome google-chrome-stable; do
+    if command -v "$browser" >/dev/null 2>&1; then return; fi
+  done
+  if ! as_root_apt; then
+    say "no Chromium here: the pages are checked as HTML, not in a browser"
+    return
+  fi
+  say "installing chromium (Debian package), to look at the pages with a real browser"
+  (apt-get update -q && env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium) >>"$log" 2>&1 ||
+    say "chromium could not be installed (see $log): the pages are checked as HTML, not in a browser"
+}
+
 # Puts a Node of at least 22.18 first on PATH; brings one into .tools/ where the machine's is older.
 need_node() {
   if command -v node >/dev/null 2>&1 && node_is_new_enough node; then return; fi
@@ -191,6 +205,7 @@ case $command in
     ;;
   --test)
     build
+    need_chromium
     cd "$here"
     exec sh .ci/test "$@"
     ;;
