@@ -23,7 +23,12 @@ export const GLOBAL_OPTIONS: OptionSpecs = {
   repo: { type: 'string', short: 'R', value: 'URL', summary: 'the repo, instead of this clone’s' },
   json: { type: 'boolean', summary: 'JSON on stdout, one object a line' },
   quiet: { type: 'boolean', short: 'q', summary: 'ids, paths or URLs only, and no talk' },
-  verbose: { type: 'boolean', short: 'v', multiple: true, summary: 'say more on stderr' },
+  verbose: {
+    type: 'boolean',
+    short: 'v',
+    multiple: true,
+    summary: 'say more on stderr, and title columns',
+  },
   'no-progress': { type: 'boolean', summary: 'no progress lines' },
   color: { type: 'string', value: 'WHEN', summary: 'auto, always or never' },
 };

@@ -5,7 +5,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatamonError } from '../core/errors.ts';
-import { getConfig, listConfig, setConfig } from '../git/config.ts';
+import { getConfig, listConfig, setConfig, unsetConfig } from '../git/config.ts';
 import { LFS_CONFIG_FILE } from '../git/lfs-endpoint.ts';
 import { ownFolder } from '../git/own-folder.ts';
 import type { GitRepository } from '../git/repository.ts';
@@ -17,6 +17,8 @@ const COMMENT = `${MARK} Where files are pointers instead of data:
 `;
 /** Holds the URL that was copied into the clone's own configuration. */
 const COPY_FILE = 'lfs-url';
+/** Holds the key that was set so that git-lfs checks locks. */
+const LOCKS_FILE = 'locks-verify';
 
 export interface LfsConfig {
   readonly url: string;
@@ -32,6 +34,17 @@ export function lfsConfigFile(clone: GitRepository): string {
   throw new DatamonError('INVALID', 'a bare repository has no work tree for .lfsconfig', {
     hint: 'Run this in a clone of it.',
   });
+}
+
+/** True where `.lfsconfig` names this URL already, for all remotes or for `remote` alone. */
+export async function isShared(
+  clone: GitRepository,
+  { url, remote }: Pick<LfsConfig, 'url' | 'remote'>,
+): Promise<boolean> {
+  const key = remote === null ? 'lfs.url' : `remote.${remote}.lfsurl`;
+  const file = lfsConfigFile(clone);
+  const answer = await clone.git.run(['config', '--file', file, '--get-all', key]);
+  return answer.status === 0 && answer.stdout.toString('utf8').trimEnd() === url;
 }
 
 /** Writes `.lfsconfig`, keeping what else is in it. True where it changed. */
@@ -69,6 +82,31 @@ export async function copiedUrl(clone: GitRepository): Promise<string | null> {
   const noted = await readFile(join(ownFolder(clone), COPY_FILE), 'utf8').catch(() => '');
   const own = await getConfig(clone.git, 'lfs.url', 'local');
   return own !== null && own === noted.trim() ? own : null;
+}
+
+/** Our servers enforce locks: said beforehand, or git-lfs asks on the first push whether to look at them. A "no" of the user's stays. */
+export async function verifyLocks(clone: GitRepository, lfsUrl: string): Promise<void> {
+  const key = `lfs.${lfsUrl}.locksverify`;
+  if ((await getConfig(clone.git, key)) !== null) return;
+  await forgetLocks(clone);
+  await mkdir(ownFolder(clone), { recursive: true });
+  await writeFile(join(ownFolder(clone), LOCKS_FILE), `${key}\n`);
+  await setConfig(clone.git, 'local', key, 'true');
+}
+
+/** The key that `verifyLocks` set, where it is still what it was set to, else null. */
+export async function lockKey(clone: GitRepository): Promise<string | null> {
+  const noted = await readFile(join(ownFolder(clone), LOCKS_FILE), 'utf8').catch(() => '');
+  const key = noted.trim();
+  if (key === '') return null;
+  return (await getConfig(clone.git, key, 'local')) === 'true' ? key : null;
+}
+
+/** Takes it out again. */
+export async function forgetLocks(clone: GitRepository): Promise<void> {
+  const key = await lockKey(clone);
+  if (key !== null) await unsetConfig(clone.git, 'local', key);
+  await rm(join(ownFolder(clone), LOCKS_FILE), { force: true });
 }
 
 /** Keys of `datamon.*` in `.lfsconfig`. */

@@ -4,6 +4,7 @@ import { NO_TOKENS, type TokenSource } from '../client/session.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { Io } from '../core/io.ts';
 import type { Repository } from '../core/meta/repository.ts';
+import { findGit } from '../git/binary.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { openGit } from '../git/git.ts';
 import { type GitRepository, openGitRepo } from '../git/repository.ts';
@@ -133,10 +134,11 @@ async function tokenSource(io: Io): Promise<TokenSource> {
   }
 }
 
-/** The clone around the working folder; NOT_FOUND says what the verb needs it for. */
+/** The clone around the working folder; NOT_FOUND says what the verb needs it for, or that there is no git to look with. */
 export async function cloneOf(context: Context, why: string): Promise<GitRepository> {
   const clone = await context.clone();
   if (clone !== null) return clone;
+  await findGit(context.io.env);
   throw new DatamonError('NOT_FOUND', `${context.io.cwd} is not inside a git repository; ${why}`, {
     hint: 'Change into a clone, or make one: git init',
   });

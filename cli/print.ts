@@ -46,7 +46,8 @@ async function printTable<Row>(
   context: Context,
   output: Output,
 ): Promise<void> {
-  let header = view.header !== false && context.stdoutIsTerminal;
+  // Whoever reads lines with a program wants none; a person who pipes into a pager may ask.
+  let header = view.header !== false && (context.stdoutIsTerminal || context.verbosity > 0);
   let window: Row[] = [];
   const flush = async (): Promise<void> => {
     const lines = tableLines(window, view.columns, context.style, header);

@@ -10,6 +10,7 @@ import {
 } from '../client/repo-url.ts';
 import { DatamonError } from '../core/errors.ts';
 import { parseRepoName } from '../core/keys.ts';
+import { findGit } from '../git/binary.ts';
 import { getConfig } from '../git/config.ts';
 import { lfsEndpoint } from '../git/lfs-endpoint.ts';
 import type { GitRepository } from '../git/repository.ts';
@@ -40,6 +41,8 @@ export async function repoAddress(context: Context): Promise<RepoAddress> {
   const clone = await context.clone();
   const found = clone === null ? null : await cloneRepoUrl(clone);
   if (found !== null) return { ...toAddress(found), source: 'this clone' };
+  // Without git the folder may well be a clone; nobody can tell.
+  if (clone === null) await findGit(context.io.env);
   throw new DatamonError(
     'INVALID',
     clone === null

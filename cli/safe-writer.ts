@@ -20,6 +20,7 @@ import { createHasher, type Digest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { randomHex, secureRandom } from '../core/random.ts';
 import { linkProblem } from './link-problem.ts';
+import { makeFolder } from './make-folder.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 const FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
@@ -64,7 +65,7 @@ export class SafeWriter {
 
   /** Creates `root` where it is absent. */
   static async open(root: string): Promise<SafeWriter> {
-    await mkdir(root, { recursive: true });
+    await makeFolder(root);
     const real = await realpath(root);
     const handle = await open(real, FOLDER_FLAGS);
     try {

@@ -36,7 +36,15 @@ export const diff: Command<DiffRow> = {
   options: { 'exit-code': { type: 'boolean', summary: 'status 1 where there are differences' } },
   operands: { names: ['A', 'B'], min: 1, max: 2, separate: true },
   run: runDiff,
-  view: { lines: diffLines, id: (row) => barePath(row.path) },
+  view: {
+    columns: [
+      { name: '', cell: (row) => LETTERS[row.change], mark: marked },
+      { name: 'path', cell: (row) => shownPath(row.path) },
+      { name: 'size', cell: sizes, mark: (text, _row, style) => style.dim(text) },
+    ],
+    header: false,
+    id: (row) => barePath(row.path),
+  },
 };
 
 async function runDiff(context: Context, options: Options): Promise<Outcome<DiffRow>> {
@@ -86,15 +94,18 @@ const diffRow = ({ path, change, before, after }: TreeChange): DiffRow => ({
   oidAfter: after?.oid ?? null,
 });
 
-function diffLines(row: DiffRow, style: Style): string[] {
-  const mark = { added: style.green, removed: style.red, changed: style.yellow }[row.change];
-  return [`${mark(LETTERS[row.change])} ${shownPath(row.path)}   ${style.dim(sizes(row))}`];
+function marked(text: string, { change }: DiffRow, style: Style): string {
+  return { added: style.green, removed: style.red, changed: style.yellow }[change](text);
 }
 
+/** Before and after; where both read the same, what is between them. */
 function sizes({ bytesBefore, bytesAfter }: DiffRow): string {
-  if (bytesBefore === null) return formatBytes(bytesAfter ?? 0);
-  if (bytesAfter === null || bytesAfter === bytesBefore) return formatBytes(bytesBefore);
-  return `${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)}`;
+  const [before, after] = [bytesBefore ?? bytesAfter ?? 0, bytesAfter ?? bytesBefore ?? 0];
+  if (before === after) return formatBytes(after);
+  if (formatBytes(before) !== formatBytes(after)) {
+    return `${formatBytes(before)} → ${formatBytes(after)}`;
+  }
+  return `${formatBytes(after)} (${after > before ? '+' : '-'}${formatBytes(Math.abs(after - before))})`;
 }
 
 function summary(

@@ -15,7 +15,13 @@ import { noteClone } from '../../git/known-clones.ts';
 import { remoteId } from '../../git/remote-id.ts';
 import type { GitRepository } from '../../git/repository.ts';
 import { type Options, usageError } from '../args.ts';
-import { copyUrl, lfsConfigFile, writeLfsConfig } from '../clone-settings.ts';
+import {
+  copyUrl,
+  isShared,
+  lfsConfigFile,
+  verifyLocks,
+  writeLfsConfig,
+} from '../clone-settings.ts';
 import { type Command, type Outcome, rowsOf } from '../command.ts';
 import { type Context, cloneOf } from '../context.ts';
 import { AGENT_PATH_KEY, HOOKS_KEY, hookLauncher } from '../install-plan.ts';
@@ -72,6 +78,7 @@ async function runInit(context: Context, options: Options): Promise<Outcome<Init
   const url = await targetUrl(context, clone, options.operands[0]);
   await probe(context, clone, url);
   const written = await writeUrl(context, clone, { url, options, remote });
+  if (url.kind === 'server') await verifyLocks(clone, lfsUrl(url));
   await noteClone(context.io.env, clone);
   const hooks = await putHooks(context, clone, options);
   return rowsOf([
@@ -169,7 +176,10 @@ async function writeUrl(
   const { url, options, remote } = how;
   const value = lfsUrl(url);
   const isOwnFolder = url.kind === 'store' && url.storeUrl.startsWith('file:');
-  if (isOwnFolder && !options.flag('shared')) {
+  // What the team has agreed on stays so, whoever runs init again.
+  const shared =
+    !isOwnFolder || options.flag('shared') || (await isShared(clone, { url: value, remote }));
+  if (!shared) {
     context.talk(
       'datamon: a directory is known to this machine only, so its path goes into this clone, not into .lfsconfig; if all see it at that path: --shared',
     );

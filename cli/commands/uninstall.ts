@@ -5,7 +5,7 @@ import { inspectHooks, removeHooks } from '../../git/hook-shims.ts';
 import { forgetClones, knownClones } from '../../git/known-clones.ts';
 import { openGitRepo } from '../../git/repository.ts';
 import type { Options } from '../args.ts';
-import { copiedUrl } from '../clone-settings.ts';
+import { copiedUrl, forgetLocks, lockKey } from '../clone-settings.ts';
 import { type Command, NO_OPERANDS, type Outcome, rowsOf } from '../command.ts';
 import type { Context } from '../context.ts';
 import {
@@ -100,6 +100,11 @@ async function cleanClone(
   if (copied !== null) {
     rows.push({ key: `lfs.url of ${folder}`, value: null, outcome, why: 'copy of .lfsconfig' });
     if (!dryRun) await unsetConfig(clone.git, 'local', 'lfs.url');
+  }
+  const locks = await lockKey(clone);
+  if (locks !== null) {
+    rows.push({ key: `${locks} of ${folder}`, value: null, outcome, why: 'of datamon init' });
+    if (!dryRun) await forgetLocks(clone);
   }
   const policy = await getConfig(clone.git, HOOKS_KEY, 'local');
   if (level === 'global' && policy !== null) {

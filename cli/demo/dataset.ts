@@ -83,9 +83,9 @@ function image(seed: number): Buffer {
   ]);
 }
 
-export const CSV = 'readings.csv';
-export const COLUMNS = 'stations.parquet';
-export const CHECKPOINT = 'model.ckpt';
+const CSV = 'readings.csv';
+const COLUMNS = 'stations.parquet';
+const CHECKPOINT = 'model.ckpt';
 
 /** Writes the first version: a table, a column file, a model checkpoint and two hundred small images. */
 export async function writeFirstVersion(folder: string): Promise<void> {

@@ -1,11 +1,13 @@
 /** The demo: two real pushes of real files to a real server, and what is left to see afterwards. Every number is measured in this run. */
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '../../client/format.ts';
 import { DatamonError } from '../../core/errors.ts';
 import type { Io } from '../../core/io.ts';
-import { CHECKPOINT, COLUMNS, CSV, writeFirstVersion, writeSecondVersion } from './dataset.ts';
+import { findProgram } from '../../git/binary.ts';
+import { writeFirstVersion, writeSecondVersion } from './dataset.ts';
 import { type Output, type Stage, setStage } from './stage.ts';
 
 export interface DemoOptions {
@@ -18,9 +20,11 @@ export interface DemoOptions {
 const REPO = 'demo/weather';
 const TRACKED = ['*.csv', '*.parquet', '*.ckpt', '*.png'];
 const COMMAND_WIDTH = 62;
+const PROBE_TIMEOUT_MS = 20_000;
 
 /** The demo's screen, line by line as things happen. Without `exit` it ends when `io.signal` says so. */
 export async function* demoLines(io: Io, options: DemoOptions): AsyncGenerator<string> {
+  await needPrograms(io);
   const stage = await setStage(io, options.program);
   let failed = true;
   try {
@@ -33,6 +37,24 @@ export async function* demoLines(io: Io, options: DemoOptions): AsyncGenerator<s
   }
 }
 
+/** Said before anything begins: what the demo cannot do without. */
+async function needPrograms({ env }: Io): Promise<void> {
+  const git = await findProgram('git', env);
+  const missing = git === null ? 'git' : (await hasGitLfs(git, env)) ? null : 'git-lfs';
+  if (missing === null) return;
+  throw new DatamonError('NOT_FOUND', `the demo needs ${missing}, which is not on this machine`, {
+    hint: `Install it: sudo apt-get install ${missing} (Debian, Ubuntu), or: brew install ${missing} (macOS)`,
+  });
+}
+
+/** As git finds it: on PATH, or among its own programs. */
+const hasGitLfs = (git: string, env: Io['env']): Promise<boolean> =>
+  new Promise((resolve) => {
+    execFile(git, ['lfs', 'version'], { env, timeout: PROBE_TIMEOUT_MS }, (error) =>
+      resolve(error === null),
+    );
+  });
+
 async function* play(stage: Stage, options: DemoOptions): AsyncGenerator<string> {
   const clone = join(stage.folder, 'weather');
   const git: Git = (...args) => stage.run(['git', ...args], { cwd: clone, env: stage.withDatamon });
@@ -40,8 +62,7 @@ async function* play(stage: Stage, options: DemoOptions): AsyncGenerator<string>
   yield `datamon demo: everything happens in ${stage.folder}; your git settings stay untouched.`;
   const server = await stage.startServer();
   const url = `${server}/${REPO}`;
-  yield '';
-  yield `  store  a directory        server  ${server}`;
+  yield shown('datamon serve --store file://…/store', server);
   await prepare(stage, clone);
   await stage.datamon(['install']);
   await stage.datamon(['init', url], { cwd: clone });
@@ -50,7 +71,7 @@ async function* play(stage: Stage, options: DemoOptions): AsyncGenerator<string>
   yield shown(`git lfs track ${TRACKED.map((pattern) => `'${pattern}'`).join(' ')}`);
   await writeFirstVersion(clone);
   const first = await commit(git, 'March readings, sky photographs, first model');
-  const before = await lfsFiles(git, clone);
+  const before = await filesOf(git, clone);
   yield shown(
     'git add . && git commit -m "March readings"',
     `${before.size} files, ${formatBytes(sum(before))}`,
@@ -58,22 +79,22 @@ async function* play(stage: Stage, options: DemoOptions): AsyncGenerator<string>
   yield* push(git);
 
   await writeSecondVersion(clone);
-  const second = await commit(git, 'April rows, station column fixed, model retrained');
-  const after = await lfsFiles(git, clone);
+  const second = await commit(git, 'April rows, a column edited, model retrained');
+  const after = await filesOf(git, clone);
   const changed = new Map([...after].filter(([path, file]) => before.get(path)?.oid !== file.oid));
   yield shown(
-    `… edit ${CSV} ${COLUMNS} ${CHECKPOINT}; git commit -am "April"`,
-    `${changed.size} files changed`,
+    'git commit -am "April rows, a column edited, model retrained"',
+    `${changed.size} files, ${formatBytes(sum(changed))}`,
   );
   const storeBytes = await stage.storeBytes();
   yield* push(git);
   const grownBytes = (await stage.storeBytes()) - storeBytes;
-  yield `      the store grew by ${formatBytes(grownBytes)}; plain Git LFS would have sent ${formatBytes(sum(changed))} and kept them all`;
+  yield `      the store grew by ${formatBytes(grownBytes)}; plain Git LFS would have sent and kept all ${formatBytes(sum(changed))}`;
   yield shown('datamon log');
-  yield* indented((await stage.datamon(['log'], { cwd: clone })).stdout);
+  yield* indented((await stage.datamon(['log', '-v'], { cwd: clone })).stdout);
   yield shown(`datamon diff ${first} ${second}`);
   yield* indented((await stage.datamon(['diff', first, second], { cwd: clone })).stdout);
-  yield* cloneBack(stage, clone, after);
+  yield* cloneBack(stage, after);
 
   yield '';
   yield `See it:      ${url}`;
@@ -129,25 +150,23 @@ async function* push(git: Git): AsyncGenerator<string> {
   for (const line of said) yield `      ${line}`;
 }
 
-interface LfsFile {
+interface File {
   readonly oid: string;
   readonly sizeBytes: number;
 }
 
-/** LFS files of the work tree by path. */
-async function lfsFiles(git: Git, clone: string): Promise<Map<string, LfsFile>> {
-  const names = (await git('lfs', 'ls-files', '--name-only')).stdout
-    .split('\n')
-    .filter((name) => name !== '');
-  const files = new Map<string, LfsFile>();
-  for (const name of names) {
+/** Committed files by path: those that the bundle lists too, so that every count on the screen is the same. */
+async function filesOf(git: Git, clone: string): Promise<Map<string, File>> {
+  const files = new Map<string, File>();
+  for (const name of (await git('ls-files', '-z')).stdout.split('\0')) {
+    if (name === '' || name.startsWith('.')) continue;
     const file = join(clone, name);
     files.set(name, { oid: await digestOfFile(file), sizeBytes: (await stat(file)).size });
   }
   return files;
 }
 
-const sum = (files: ReadonlyMap<string, LfsFile>): number =>
+const sum = (files: ReadonlyMap<string, File>): number =>
   [...files.values()].reduce((total, file) => total + file.sizeBytes, 0);
 
 const digestOfFile = async (file: string): Promise<string> =>
@@ -160,11 +179,7 @@ function* indented(text: string): Generator<string> {
 }
 
 /** Clones with and without datamon and compares every byte. */
-async function* cloneBack(
-  stage: Stage,
-  original: string,
-  files: ReadonlyMap<string, LfsFile>,
-): AsyncGenerator<string> {
+async function* cloneBack(stage: Stage, wanted: ReadonlyMap<string, File>): AsyncGenerator<string> {
   for (const [name, env, where] of [
     ['clone-with', stage.withDatamon, 'with datamon'],
     ['clone-without', stage.withoutDatamon, 'on a machine without datamon'],
@@ -172,19 +187,16 @@ async function* cloneBack(
     const clone = join(stage.folder, name);
     const remote = join(stage.folder, 'remote', 'weather.git');
     await stage.run(['git', 'clone', '--quiet', remote, clone], { cwd: stage.folder, env });
-    const paths = await committedPaths(stage, clone);
-    for (const path of paths) {
-      const wanted = files.get(path)?.oid ?? (await digestOfFile(join(original, path)));
-      if ((await digestOfFile(join(clone, path))) === wanted) continue;
+    const found = await filesOf(
+      (...args) => stage.run(['git', ...args], { cwd: clone, env }),
+      clone,
+    );
+    for (const [path, { oid }] of wanted) {
+      if (found.get(path)?.oid === oid) continue;
       throw new DatamonError('CORRUPT', `${join(clone, path)} is not what was pushed`);
     }
-    yield shown(`git clone …/weather.git   # ${where}`, `${paths.length} files, same bytes ✓`);
+    yield shown(`git clone …/weather.git   # ${where}`, `${found.size} files, same bytes ✓`);
   }
-}
-
-async function committedPaths(stage: Stage, clone: string): Promise<readonly string[]> {
-  const listed = await stage.run(['git', 'ls-files'], { cwd: clone, env: stage.withDatamon });
-  return listed.stdout.split('\n').filter((path) => path !== '');
 }
 
 const stopped = (signal: AbortSignal): Promise<void> =>

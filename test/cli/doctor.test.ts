@@ -65,6 +65,15 @@ describe('datamon doctor in a clone', function () {
     expect(await check('old-commits')).to.include({ ok: true });
   });
 
+  it('init again keeps what the team agreed on', async () => {
+    await run('init', store, '--shared', '--no-hooks');
+    await repo.git('config', '--local', '--unset', 'lfs.url');
+    const { json, stderr } = await run('init', '--json');
+    expect(json[0]).to.include({ written: null });
+    expect(stderr).to.not.contain('--shared');
+    expect(await repo.git('config', '--local', 'lfs.url')).to.contain(store);
+  });
+
   it('tells of the traps of GitHub and GitLab, only where the data is elsewhere', async () => {
     await repo.git('remote', 'set-url', 'origin', 'git@github.com:acme/weather.git');
     await repo.git('remote', 'add', 'lab', 'https://gitlab.com/acme/weather.git');

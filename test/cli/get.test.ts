@@ -57,6 +57,16 @@ describe('datamon get', () => {
     expect(await readFile(raw, 'utf8')).to.equal('raw bytes');
   });
 
+  it('a file where DIR should be is named, not touched', async () => {
+    const { dir, get } = await repoWith(FILES);
+    await writeFile(join(dir, 'taken'), 'mine');
+    for (const name of ['taken', 'taken/below']) {
+      const { status, stderr } = await get('main', name);
+      expect([status, stderr.includes('is not a folder')]).to.deep.equal([EXIT.usage, true]);
+    }
+    expect(await readFile(join(dir, 'taken'), 'utf8')).to.equal('mine');
+  });
+
   it('leaves no temporary file behind', async () => {
     const { dir, get } = await repoWith(FILES);
     await get('main', 'out');

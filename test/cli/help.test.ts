@@ -28,7 +28,7 @@ describe('help', () => {
     const { stdout, status } = await datamon(['help']);
     const lines = stdout.split('\n');
     expect(status).to.equal(0);
-    expect(lines.length).to.be.lessThan(48);
+    expect(lines.length).to.be.at.most(45);
     expect(lines.filter((line) => line.length > 100)).to.deep.equal([]);
     for (const { name } of visibleVerbs()) {
       expect(

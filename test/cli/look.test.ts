@@ -109,6 +109,18 @@ describe('datamon log', () => {
   });
 });
 
+describe('titles of columns', () => {
+  it('stand above what -v asked for, and above nothing a program reads', async () => {
+    const url = memoryRepo();
+    await seed(url, { files: [{ path: 'a', text: 'x' }] });
+    const titled = await datamon(['log', '-v', '-R', url]);
+    expect(titled.stdout).to.match(
+      /^bundle +commit +branch +pushed +by +files +size +new +reused\n/,
+    );
+    expect((await datamon(['log', '-R', url])).stdout).to.not.contain('bundle');
+  });
+});
+
 describe('datamon show', () => {
   it('tells commit, receipt and lineage', async () => {
     const { url, first, second } = await twoPushes();
@@ -204,8 +216,26 @@ describe('datamon diff', () => {
   it('as text: a letter, a path, sizes; the sum is talk', async () => {
     const { url } = await twoPushes();
     const { stdout, stderr } = await datamon(['diff', 'main~1', 'main', '-R', url]);
-    expect(stdout).to.contain('M data/a.csv   8 bytes → 12 bytes\n');
+    expect(stdout).to.equal(
+      'M  data/a.csv       8 bytes → 12 bytes\nD  data/deep/b.bin  1.0 KB\nA  data/new.csv     3 bytes\n',
+    );
     expect(stderr).to.contain('3 files differ: 1 added, 1 removed, 1 changed');
+  });
+
+  it('a change too small for the rounded size shows by how much', async () => {
+    const url = memoryRepo();
+    const text = 'x'.repeat(12_000);
+    await seed(
+      url,
+      { files: [{ path: 'a', text }] },
+      { files: [{ path: 'a', text: `${text}yy` }] },
+    );
+    const forth = await datamon(['diff', 'main~1', 'main', '-R', url]);
+    const back = await datamon(['diff', 'main', 'main~1', '-R', url]);
+    expect([forth.stdout, back.stdout]).to.deep.equal([
+      'M  a  12 KB (+2 bytes)\n',
+      'M  a  12 KB (-2 bytes)\n',
+    ]);
   });
 
   it('--exit-code tells by the status', async () => {

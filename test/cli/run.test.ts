@@ -10,6 +10,18 @@ describe('a run', () => {
     expect(stderr).to.contain('Did you mean: datamon status?');
   });
 
+  it('without git says that git is missing, not that this is no clone', async () => {
+    const env = { PATH: '/nonexistent' };
+    for (const verb of ['log', 'status', 'init']) {
+      const { status, stderr } = await datamon([verb], { env });
+      expect([verb, status, stderr.split('\n')[0]]).to.deep.equal([
+        verb,
+        EXIT.notFound,
+        'datamon: git is not on the PATH',
+      ]);
+    }
+  });
+
   it('never suggests a hidden verb', async () => {
     expect((await datamon(['hok'])).stderr).to.not.contain('hook');
   });

@@ -51,7 +51,7 @@ describe('hooks: lines', () => {
     });
     expect(recorded.said()).to.equal(
       'datamon: bundle 5c81f0d · 1.2 GB, 30.1 MB new · 97 % reused from 2b6e9aa\n' +
-        `datamon: https://datamon.example/acme/weather/commit/${SHA}\n`,
+        `datamon: https://datamon.example/acme/weather/commit/${SHA.slice(0, 12)}\n`,
     );
   });
 
