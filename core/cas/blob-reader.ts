@@ -12,6 +12,7 @@ import { type Frame, openRange, takeFrame } from './container-reader.ts';
 import type { ContainerRef, Containers } from './containers.ts';
 import { GAP_SIZE_MAX_BYTES } from './fragmentation.ts';
 import { FRAME_HEADER_SIZE_BYTES, type FrameKind } from './frame.ts';
+import type { Holdings } from './holdings.ts';
 import { RepeatedPieces } from './repeated-pieces.ts';
 import type { FoundRecord, SegmentIndex } from './segment-index.ts';
 import type { PlacedRun, RecordKind } from './segment-tables.ts';
@@ -20,6 +21,8 @@ export interface BlobReaderOptions {
   readonly backend: Backend;
   readonly containers: Containers;
   readonly index: SegmentIndex;
+  /** Told of containers that do not read. */
+  readonly holdings: Pick<Holdings, 'distrust'>;
 }
 
 /** Consecutive frames to be read, and which of their bytes are wanted. */
@@ -74,9 +77,14 @@ export class BlobReader {
         continue;
       }
       const last = repeated.repeats(piece) ? first + 1 : spanEnd(pieces, first);
-      for await (const bytes of this.#readSpan(pieces.slice(first, last), kind)) {
-        repeated.keep(piece, bytes);
-        yield bytes;
+      try {
+        for await (const bytes of this.#readSpan(pieces.slice(first, last), kind)) {
+          repeated.keep(piece, bytes);
+          yield bytes;
+        }
+      } catch (error) {
+        if (isDamage(error)) this.#options.holdings.distrust(piece.container.id);
+        throw error;
       }
       first = last;
     }
@@ -106,7 +114,7 @@ export class BlobReader {
         }
         return;
       } catch (error) {
-        if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
+        if (!isDamage(error)) throw error;
         failure ??= error;
       }
     }
@@ -193,6 +201,9 @@ export class BlobReader {
     return new DatamonError('CORRUPT', `${oid} is not found, and ${key} does not read`, { cause });
   }
 }
+
+const isDamage = (error: unknown): boolean =>
+  hasCode(error, 'CORRUPT') || hasCode(error, 'NOT_FOUND');
 
 function wantedPart(frame: Frame, rawStart: number, piece: Piece): Uint8Array {
   const from = Math.max(0, piece.skipBytes - rawStart);

@@ -17,6 +17,7 @@ import type { Committer } from './committer.ts';
 import type { Condemned } from './condemned.ts';
 import { framedSize, RunBuilder } from './frame-handle.ts';
 import { FrameSink } from './frame-sink.ts';
+import type { Holdings } from './holdings.ts';
 import type { KnownChunks } from './known-chunks.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import { RecipeWriter } from './recipe-writer.ts';
@@ -29,6 +30,7 @@ export interface BlobWriterOptions extends PackWriterOptions {
   readonly known: KnownChunks;
   readonly index: SegmentIndex;
   readonly condemned: Condemned;
+  readonly holdings: Holdings;
   readonly committer: Committer;
 }
 
@@ -80,14 +82,14 @@ export class BlobWriter {
 
   /** As `isStored`, without asking the store whether a miss is still one. */
   async isKnown(oid: Digest): Promise<boolean> {
-    const { index, condemned } = this.#options;
-    return condemned.spares((await index.peek([oid], 'blob')).get(oid)) !== undefined;
+    const { index, holdings } = this.#options;
+    return (await holdings.sound((await index.peek([oid], 'blob')).get(oid))) !== undefined;
   }
 
   /** Whether a record says so that leans on nothing condemned, as far as known. */
   async isStored(oid: Digest): Promise<boolean> {
-    const { index, condemned } = this.#options;
-    return condemned.spares((await index.find([oid], 'blob')).get(oid)) !== undefined;
+    const { index, holdings } = this.#options;
+    return (await holdings.sound((await index.find([oid], 'blob')).get(oid))) !== undefined;
   }
 
   /** The chunks of a file, those known marked as such. */

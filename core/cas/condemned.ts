@@ -4,7 +4,6 @@ import { DatamonError } from '../errors.ts';
 import { type ContainerId, condemnedLog, type PoolName, parseContainerId } from '../keys.ts';
 import { type Log, openLog } from '../log.ts';
 import type { Random } from '../random.ts';
-import type { FoundRecord } from './segment-index.ts';
 
 export interface CondemnedEvent {
   readonly condemned: readonly ContainerId[];
@@ -34,14 +33,6 @@ export class Condemned {
   /** As of the last look. */
   has(id: ContainerId): boolean {
     return this.#ids.has(id);
-  }
-
-  /** Whether one of these records stands in, and leans on, nothing condemned: only such a record makes a blob or page stored. */
-  spares(records: readonly FoundRecord[] = []): FoundRecord | undefined {
-    return records.find(
-      ({ segment, runs }) =>
-        !this.has(segment) && runs.every(({ container }) => !this.has(container.id)),
-    );
   }
 }
 

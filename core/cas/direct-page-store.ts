@@ -9,6 +9,7 @@ import type { Committer } from './committer.ts';
 import type { Condemned } from './condemned.ts';
 import { encodeFrame, FRAME_RAW_SIZE_MAX_BYTES } from './frame.ts';
 import { RunBuilder } from './frame-handle.ts';
+import type { Holdings } from './holdings.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import { type RecordDraft, waitingBytes } from './segment-publisher.ts';
 
@@ -19,6 +20,7 @@ export interface DirectPageStoreOptions {
   readonly writer: BlobWriter;
   readonly index: SegmentIndex;
   readonly condemned: Condemned;
+  readonly holdings: Holdings;
   readonly committer: Committer;
 }
 
@@ -40,9 +42,13 @@ export class DirectPageStore implements PageStore {
   }
 
   async hasPages(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
-    const { index, condemned } = this.#options;
+    const { index, holdings } = this.#options;
     const found = await index.find(digests, 'page');
-    return new Set(digests.filter((digest) => condemned.spares(found.get(digest)) !== undefined));
+    const stored = new Set<Digest>();
+    for (const [digest, records] of found) {
+      if ((await holdings.sound(records)) !== undefined) stored.add(digest);
+    }
+    return stored;
   }
 
   async putPages(pages: readonly Uint8Array[]): Promise<Receipt> {

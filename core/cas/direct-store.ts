@@ -13,6 +13,7 @@ import { Condemned } from './condemned.ts';
 import { createContainers } from './containers.ts';
 import { DirectIngest } from './direct-ingest.ts';
 import { DirectPageStore } from './direct-page-store.ts';
+import { Holdings } from './holdings.ts';
 import type { Ingest } from './ingest.ts';
 import { KnownChunks } from './known-chunks.ts';
 import { Merger } from './merger.ts';
@@ -48,10 +49,11 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
   const containers = createContainers({ backend, repo, pool: pool.pool });
   const index = new SegmentIndex({ backend, repo, containers });
   const condemned = new Condemned(backend, pool.pool, random);
-  const base = { backend, containers, index, condemned, spoolDir, random };
+  const holdings = new Holdings({ backend, containers, condemned });
+  const base = { backend, containers, index, condemned, holdings, spoolDir, random };
   const merger = new Merger(base);
   const committer = new Committer({ ...base, schedule, onPublished: () => merger.start() });
-  const known = new KnownChunks({ containers, index, condemned });
+  const known = new KnownChunks(base);
   const reader = new BlobReader(base);
   const writer = new BlobWriter({ ...base, chunker: createChunker(pool), known, committer });
   await condemned.look();
@@ -65,13 +67,13 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
       const found = await index.find(oids, 'blob');
       const sizes = new Map<Digest, number>();
       for (const [oid, records] of found) {
-        const safe = condemned.spares(records);
+        const safe = await holdings.sound(records);
         if (safe !== undefined) sizes.set(oid, safe.sizeBytes);
       }
       return sizes;
     },
   };
-  const pages = new DirectPageStore({ reader, writer, index, condemned, committer });
+  const pages = new DirectPageStore({ ...base, reader, writer, committer });
   const { childrenOf } = options;
   const ingest = new DirectIngest({ ...base, known, reader, writer, committer, pages, childrenOf });
   const close = async (): Promise<void> => {

@@ -6,11 +6,11 @@ import { type Digest, digestFromBytes } from '../digest.ts';
 import { hasCode } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
 import { inParallel } from './concurrency.ts';
-import type { Condemned } from './condemned.ts';
 import { type ContainerRef, type Containers, isSampled } from './containers.ts';
 import { FRAME_HEADER_SIZE_BYTES } from './frame.ts';
 import type { FrameHandle } from './frame-handle.ts';
 import type { FrameTable } from './frame-table.ts';
+import type { Holdings } from './holdings.ts';
 import type { SegmentIndex } from './segment-index.ts';
 
 /** Frame tables kept for lookups: 16 GiB of packs, about 16 MB of memory; more where frames are tiny, up to a bound. */
@@ -26,7 +26,7 @@ const DIGEST_SIZE_BYTES = 32;
 export interface KnownChunksOptions {
   readonly containers: Containers;
   readonly index: SegmentIndex;
-  readonly condemned: Condemned;
+  readonly holdings: Pick<Holdings, 'mayLeanOn'>;
   readonly tableCountMax?: number;
   readonly sampleCountMax?: number;
 }
@@ -90,7 +90,7 @@ export class KnownChunks {
 
   #findIn({ ref, frames }: KnownTable, digest: Digest): FrameHandle | null {
     const index = frames.find('chunk', digest);
-    if (index < 0 || this.#options.condemned.has(ref.id)) return null;
+    if (index < 0 || !this.#options.holdings.mayLeanOn(ref.id)) return null;
     const { offset, storedLength, rawLength } = frames.frame(index);
     const length = FRAME_HEADER_SIZE_BYTES + storedLength;
     const cell = { id: ref.id, ref };
@@ -134,7 +134,7 @@ export class KnownChunks {
   }
 
   async #load(ref: ContainerRef): Promise<void> {
-    if (this.#tables.has(ref.id) || this.#options.condemned.has(ref.id)) return;
+    if (this.#tables.has(ref.id) || !this.#options.holdings.mayLeanOn(ref.id)) return;
     try {
       const { frames } = await this.#options.containers.tables(ref);
       if (frames.count === 0 || this.#tables.has(ref.id)) return;

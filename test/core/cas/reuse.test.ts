@@ -1,6 +1,5 @@
 /** The second version of a file costs what changed, however it is pushed; reuse stops before it makes a file slow to read. */
 import { expect } from 'chai';
-import { Condemned } from '../../../core/cas/condemned.ts';
 import { createContainers, isSampled } from '../../../core/cas/containers.ts';
 import {
   FRAGMENTATION_WINDOW_COUNT,
@@ -12,7 +11,6 @@ import { KnownChunks } from '../../../core/cas/known-chunks.ts';
 import { SegmentIndex } from '../../../core/cas/segment-index.ts';
 import { createHasher, type Digest, digestOf } from '../../../core/digest.ts';
 import type { ContainerId } from '../../../core/keys.ts';
-import { secureRandom } from '../../../core/random.ts';
 import {
   blobOf,
   makeCasWorld,
@@ -111,8 +109,7 @@ describe('reuse', () => {
     const base = { backend: world.backend, repo: REPO, pool: POOL.pool };
     const containers = createContainers(base);
     const index = new SegmentIndex({ ...base, containers });
-    const condemned = new Condemned(world.backend, POOL.pool, secureRandom);
-    const known = new KnownChunks({ containers, index, condemned });
+    const known = new KnownChunks({ containers, index, holdings: { mayLeanOn: () => true } });
     await index.refresh();
     const digests = chunks.map(({ digest }) => digest);
     const plain = digests.filter((digest) => !isSampled(digest));

@@ -1,9 +1,9 @@
 /** What a writer may lean on: nothing condemned, nothing claimed, nothing that only looks like his own. */
 import { expect } from 'chai';
-import type { Backend } from '../../../core/backend/backend.ts';
+import { type Backend, bytesBody } from '../../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../../core/backend/memory.ts';
+import { collect } from '../../../core/bytes.ts';
 import type { PutOutcome } from '../../../core/cas/blob-store.ts';
-import { Condemned } from '../../../core/cas/condemned.ts';
 import { encodeSections, TABLES_SIZE_MAX_BYTES } from '../../../core/cas/container-format.ts';
 import { type ContainerRef, createContainers } from '../../../core/cas/containers.ts';
 import type { DirectStores } from '../../../core/cas/direct-store.ts';
@@ -24,7 +24,7 @@ import {
 } from '../../../core/keys.ts';
 import { openLog } from '../../../core/log.ts';
 import { secureRandom } from '../../../core/random.ts';
-import { frameOf, seededRandom } from '../../support/cas-containers.ts';
+import { frameOf, seededRandom, withBitFlipped } from '../../support/cas-containers.ts';
 import {
   blobOf,
   type CasWorld,
@@ -161,6 +161,42 @@ describe('what was condemned while it was being counted on', () => {
   });
 });
 
+describe('what does not read any more', () => {
+  const bytes = seededBytes(6, 5_000_000);
+  const oid = digestOf(bytes);
+
+  it('is absent for writers where its pack is gone or cut short: sent again, it is whole again', async () => {
+    for (const cut of [true, false]) {
+      const world = await makeCasWorld();
+      await world.stores.blobs.put(blobOf(bytes));
+      const [pack] = await listed(world.backend, 'pools/');
+      const key = pack?.key as Key;
+      const half = await collect(world.backend.get(key, { start: 0, end: 2_000_000 }), 2_000_000);
+      await world.backend.remove(key);
+      if (cut) await world.backend.putIfAbsent(key, bytesBody(half));
+      const other = await world.reopen();
+      expect((await other.blobs.has([oid])).size).equal(0);
+      expect((await other.blobs.put(blobOf(bytes))).newBytes).equal(5_000_000);
+      expect((await readBlob(await world.reopen(), oid)).equals(bytes)).equal(true);
+    }
+  });
+
+  it('is absent once a reader here found it damaged, for whole files and for chunks', async () => {
+    const world = await makeCasWorld();
+    await world.stores.blobs.put(blobOf(bytes));
+    const [pack] = await listed(world.backend, 'pools/');
+    const key = pack?.key as Key;
+    const stored = await collect(world.backend.get(key), 10 ** 7);
+    await world.backend.remove(key);
+    await world.backend.putIfAbsent(key, bytesBody(withBitFlipped(stored, 20_000_000)));
+    expect((await world.stores.blobs.has([oid])).size).equal(1);
+    expect(await codeOf(readBlob(world.stores, oid))).equal('CORRUPT');
+    expect((await world.stores.blobs.has([oid])).size).equal(0);
+    expect((await world.stores.blobs.put(blobOf(bytes))).newBytes).equal(5_000_000);
+    expect((await readBlob(await world.reopen(), oid)).equals(bytes)).equal(true);
+  });
+});
+
 describe('what was only claimed', () => {
   it('is absent for writers and readers, and merging does not vouch for it', async () => {
     const world = await makeCasWorld();
@@ -240,7 +276,7 @@ describe('bounds', () => {
       index: {
         segments: () => refs.map((ref) => ({ ref, containers: [] })),
       } as unknown as SegmentIndex,
-      condemned: new Condemned(createMemoryBackend(), POOL.pool, secureRandom),
+      holdings: { mayLeanOn: () => true },
       sampleCountMax: 2,
     });
     for (const digest of digests) await known.follow(digest);
