@@ -27,7 +27,10 @@ step() {
   shift
   if ! "$@" >>"$log" 2>&1; then
     tail -n 20 "$log" >&2
-    die "$what failed; the whole log is $log"
+    if tail -n 20 "$log" | grep -Eq 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|CERT|Could not resolve'; then
+      die "$what failed: the network cannot be reached" "It is needed once. Connect (proxy, certificates), then run this again; the whole log is $log"
+    fi
+    die "$what failed" "The whole log is $log"
   fi
 }
 
@@ -85,6 +88,10 @@ need_node() {
   export PATH
 }
 
+need_npm() {
+  command -v npm >/dev/null 2>&1 || die "npm is missing" "Install it (Debian: sudo apt-get install npm; macOS: brew install node), then run this again."
+}
+
 fetch_node() {
   remedy="Install Node.js 22.18 or newer with npm, then run this again."
   [ "$(uname -s)" = Linux ] || die "this machine's Node.js is missing or older than 22.18" "$remedy"
@@ -93,7 +100,7 @@ fetch_node() {
     aarch64 | arm64) arch=arm64 sum=$NODE_SHA512_ARM64 ;;
     *) die "no Node.js package for $(uname -m)" "$remedy" ;;
   esac
-  command -v npm >/dev/null 2>&1 || die "npm is missing" "$remedy"
+  need_npm
   say "this machine's Node.js is older than 22.18: bringing $NODE_PACKAGE_VERSION (npm package node-linux-$arch) into .tools/, for this project only"
   rm -rf "$tools/node.new"
   mkdir -p "$tools/node.new"
@@ -113,18 +120,25 @@ need_packages() {
   stamp="$here/node_modules/.datamon-stamp"
   wanted="$(cksum <"$here/package-lock.json") $(node --version)"
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
+  need_npm
   say "installing npm packages into node_modules/ (no install scripts are run)"
-  (cd "$here" && step "npm ci" npm ci --ignore-scripts --no-audit --no-fund)
+  (cd "$here" && step "npm ci" npm ci --ignore-scripts --no-audit --no-fund --fetch-retry-mintimeout=2000 --fetch-retry-maxtimeout=5000)
   printf '%s' "$wanted" >"$stamp"
 }
 
 build() {
+  mkdir -p "$tools" || die "$here cannot be written to" "Copy the checkout to a folder of your own."
+  : >"$log" || die "$log cannot be written to" "Copy the checkout to a folder of your own."
   need_git
   need_node
   need_git_lfs
   need_packages
   say "building"
   (cd "$here" && step "the build" npm run --silent build)
+}
+
+need_home() {
+  [ -n "${HOME-}" ] || die "HOME is not set, so there is nowhere to install to" "Set it: HOME=/home/you $0"
 }
 
 app_dir() {
@@ -150,13 +164,14 @@ LAUNCHER
 }
 
 install_for_user() {
+  need_home
   build
   app=$(app_dir)
   bin="$HOME/.local/bin"
-  case "$app$bin" in *"'"*) die "the folder $HOME has a quote in its name; datamon cannot be installed there" ;; esac
+  case "$app$bin" in *[\'\"\\]*) die "the folder $HOME has a quote or a backslash in its name; datamon cannot be installed there" ;; esac
   say "copying the program to $app"
   rm -rf "$app.new"
-  mkdir -p "$app.new" "$bin"
+  mkdir -p "$app.new" "$bin" || die "$bin or $app cannot be made" "Make them writable for $(id -un), or set HOME to a folder of your own."
   cp -R "$here/dist" "$here/package.json" "$here/package-lock.json" "$app.new/"
   rm -rf "$app.new/dist/test"
   (cd "$app.new" && step "installing the run-time packages" npm ci --omit=dev --ignore-scripts --no-audit --no-fund)
@@ -182,6 +197,7 @@ install_for_user() {
 }
 
 uninstall_for_user() {
+  need_home
   app=$(app_dir)
   bin="$HOME/.local/bin"
   if [ -x "$bin/datamon" ]; then "$bin/datamon" uninstall || say "git settings could not all be undone; see above"; fi
@@ -194,8 +210,6 @@ usage() {
   sed -n '2,6s/^# \{0,1\}//p' "$0"
 }
 
-mkdir -p "$tools"
-: >"$log"
 command=${1-}
 [ $# -eq 0 ] || shift
 case $command in
