@@ -68,7 +68,8 @@ pre.code{white-space:pre;overflow-wrap:normal;max-height:70vh;overflow:auto}
 .facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:6px 20px;margin:0;padding:14px 16px}
 .facts dt{color:var(--dim)}
 .facts dd{margin:0;overflow-wrap:anywhere}
-.crumbs .btn{margin-left:8px}.crumbs .tag{vertical-align:1px}
+.crumbs .btn{margin-left:8px}.crumbs .tag,.crumbs .btn{vertical-align:middle}
+td.by{min-width:130px}
 pre.pointer{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
 .crumbs{font-size:16px;margin:0 0 14px;overflow-wrap:anywhere}
 .cols{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:24px}

@@ -61,7 +61,7 @@ function bundleRow(repo: RepoName, { event, commit }: PushedBundle, now: Date): 
   }
   return html`<tr><td>${bundleLink(repo, bundle)}</td>
 <td class="subject">${commitLink(repo, gitNew)} <a class="words" href="${inRepo(repo, 'commit', gitNew)}">${commit?.subject ?? ''}</a> ${flags(event)}</td>
-<td class="wide">${byWords(event, commit)}</td>
+<td class="wide by">${byWords(event, commit)}</td>
 <td class="nowrap">${ago(event.pushedAt, now)}</td><td class="num wide">${count(totals.fileCount)}</td>
 <td class="num">${bytes(totals.sizeBytes)}</td><td class="num wide">${receipt.measured ? bytes(receipt.newBytes) : '–'}</td>
 <td>${reuse(event)}</td></tr>`;

@@ -120,7 +120,9 @@ describe('a bundle with bytes that were not stored', () => {
     const marked = await page(world, `/${REPO}/commits/broken`);
     expect(marked).to.contain('1 missing');
     for (const path of [`bundle/${pushed.bundle}`, `commit/${pushed.commit}`]) {
-      expect(await page(world, `/${REPO}/${path}`)).to.contain('Incomplete: 1 object was not stored');
+      expect(await page(world, `/${REPO}/${path}`)).to.contain(
+        'Incomplete: 1 object was not stored',
+      );
     }
   });
 });
