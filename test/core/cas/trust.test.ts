@@ -83,13 +83,14 @@ async function publishOne(
   { backend, spoolDir }: CasWorld,
   bytes: Buffer,
   state: RecordState,
+  oid = digestOf(bytes),
 ): Promise<void> {
   const containers = createContainers({ backend, repo: REPO, pool: POOL.pool });
   const index = new SegmentIndex({ backend, repo: REPO, containers });
   const handle = waitingHandle(await encodeFrame(frameOf(bytes)));
   const runs = new RunBuilder();
   runs.add(handle);
-  const draft = { oid: digestOf(bytes), sizeBytes: bytes.length, kind: 'blob' as const, runs };
+  const draft = { oid, sizeBytes: bytes.length, kind: 'blob' as const, runs };
   const base = { backend, containers, index, spoolDir, random: secureRandom };
   const content = { tier: 0, records: [{ ...draft, state }], waiting: [handle], replaces: [] };
   await publishSegment(base, content);
@@ -194,6 +195,15 @@ describe('what does not read any more', () => {
     expect((await world.stores.blobs.has([oid])).size).equal(0);
     expect((await world.stores.blobs.put(blobOf(bytes))).newBytes).equal(5_000_000);
     expect((await readBlob(await world.reopen(), oid)).equals(bytes)).equal(true);
+  });
+});
+
+describe('a record that lies', () => {
+  it('never ends a read cleanly: the bytes it leads to are not those of the oid', async () => {
+    const world = await makeCasWorld();
+    const oid = digestOf('something else');
+    await publishOne(world, seededBytes(7, 3000), 'verified', oid);
+    expect(await codeOf(readBlob(await world.reopen(), oid))).equal('CORRUPT');
   });
 });
 

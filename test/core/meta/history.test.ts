@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { digestOf } from '../../../core/digest.ts';
 import { DatamonError } from '../../../core/errors.ts';
-import { commitsPrefix, type GitSha, settingsLog } from '../../../core/keys.ts';
+import { commitsPrefix, type GitSha, type Key, settingsLog } from '../../../core/keys.ts';
 import type { Announcement } from '../../../core/meta/model.ts';
 import { recordBundle } from '../../../core/meta/record.ts';
 import { refTarget, remoteIdOf } from '../../../core/meta/ref-names.ts';
@@ -538,8 +538,17 @@ describe('core/meta/history: pending pushes', () => {
   it('keeps the first outcome', async () => {
     const world = createWorld();
     await world.history.announce(await announcementOf(world, 'one'));
+    const removed: string[] = [];
+    const { remove } = world.backend;
+    Object.assign(world.backend, {
+      remove: (key: Key) => {
+        removed.push(key);
+        return remove(key);
+      },
+    });
     await world.history.settle(pushIdOf('one'), 'abandoned');
     await world.history.settle(pushIdOf('one'), 'confirmed');
+    expect(removed).to.deep.equal([]);
     expect(await listAll(world.history.pending())).to.deep.equal([]);
     // Abandoned is not confirmed: should the ref have moved after all, the move counts.
     await world.push(null, 'b');
