@@ -2,14 +2,18 @@
 /** The `git-lfs-datamon` process, which git-lfs starts and talks to on stdin and stdout. `datamon agent` loads the same `main`. */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { keepCompiledCode } from '../core/compile-cache.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
-import { installHooksOnce } from './first-contact.ts';
-import { runAgent } from './program.ts';
 
-export function main(_argv: readonly string[], io: Io): Promise<ExitStatus> {
+export async function main(_argv: readonly string[], io: Io): Promise<ExitStatus> {
+  keepCompiledCode(io.env);
+  const { runAgent } = await import('./program.ts');
   return runAgent(io, {
     pid: process.pid,
-    onFirstContact: (clone) => installHooksOnce(clone, io.env),
+    onFirstContact: async (clone) => {
+      const { installHooksOnce } = await import('./first-contact.ts');
+      await installHooksOnce(clone, io.env);
+    },
   });
 }
 

@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 /** The `datamon` process: arguments, streams and signals in; one exit status out. Loads the other programs when asked for. */
 import { fileURLToPath } from 'node:url';
+import { keepCompiledCode } from '../core/compile-cache.ts';
 import { EXIT } from '../core/io.ts';
-import { runCli } from './run.ts';
+
+// Before all that is worth keeping is loaded.
+keepCompiledCode(process.env);
+const { runCli } = await import('./run.ts');
 
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,5 +1,5 @@
 /** What a bundle lists: decided by `.datamon.yaml` in the commit itself, so that every client makes the same bundle of it. */
-import { parse } from 'yaml';
+import type * as yaml from 'yaml';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import type { GitSha } from '../core/keys.ts';
@@ -30,16 +30,18 @@ export async function rulesOfCommit(git: Git, commit: GitSha): Promise<ContentRu
     env: TRUE_OBJECTS,
   });
   if (answer.status !== 0) return { record: 'lfs', config: null };
-  return { record: parseRules(answer.stdout, commit), config: digestOf(answer.stdout) };
+  // Every push asks, and few commits have the file.
+  const rules = parseRules(answer.stdout, commit, await import('yaml'));
+  return { record: rules, config: digestOf(answer.stdout) };
 }
 
 /** Unknown keys are ignored, so that newer rules do not stop older clients; a value nobody knows is an error. */
-export function parseRules(bytes: Uint8Array, commit: string): RecordMode {
+export function parseRules(bytes: Uint8Array, commit: string, reader: typeof yaml): RecordMode {
   const where = `${RULES_FILE} of commit ${commit.slice(0, 10)}`;
   if (bytes.length > RULES_SIZE_MAX_BYTES) {
     throw new DatamonError('INVALID', `${where} is larger than ${RULES_SIZE_MAX_BYTES} bytes`);
   }
-  const record = recordField(bytes, where);
+  const record = recordField(bytes, where, reader);
   if (record === undefined || record === null || record === 'lfs') return 'lfs';
   if (record === 'all') return 'all';
   throw new DatamonError('INVALID', `${where}: record is neither "lfs" nor "all"`, {
@@ -47,10 +49,10 @@ export function parseRules(bytes: Uint8Array, commit: string): RecordMode {
   });
 }
 
-function recordField(bytes: Uint8Array, where: string): unknown {
+function recordField(bytes: Uint8Array, where: string, reader: typeof yaml): unknown {
   let value: unknown;
   try {
-    value = parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), {
+    value = reader.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), {
       logLevel: 'silent',
       maxAliasCount: 0,
     });

@@ -5,11 +5,6 @@ import { realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
-import { openGitRepo } from '../git/repository.ts';
-import { prePush } from './pre-push.ts';
-import { reconcile } from './reconcile.ts';
-import { referenceTransaction } from './reference-transaction.ts';
-import { watch } from './watcher.ts';
 import { type HookWorld, say, sayError } from './world.ts';
 
 export async function main(argv: readonly string[], io: Io): Promise<ExitStatus> {
@@ -18,15 +13,15 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitStatus>
   try {
     switch (name) {
       case 'pre-push':
-        return (await prePush(world, args)) as ExitStatus;
+        return await (await import('./pre-push.ts')).prePush(world, args);
       case 'reference-transaction':
-        await referenceTransaction(world, args);
+        await (await import('./reference-transaction.ts')).referenceTransaction(world, args);
         return EXIT.ok;
       case 'watch':
-        await watch(world, args);
+        await (await import('./watcher.ts')).watch(world, args);
         return EXIT.ok;
       case 'reconcile':
-        await reconcileHere(world);
+        await (await import('./reconcile.ts')).reconcileHere(world);
         return EXIT.ok;
       default:
         say(world, `no hook is called ${JSON.stringify(name.slice(0, 80))}`);
@@ -49,13 +44,6 @@ done
 [ -e "$file" ] || exit 0
 exec "$@"
 `;
-
-/** Settles what earlier pushes of this clone left open; any command may ask for it. */
-async function reconcileHere(world: HookWorld): Promise<void> {
-  const { io } = world;
-  const repo = await openGitRepo(io.cwd, io.env, { configuration: 'once' });
-  await reconcile({ world, repo, signal: io.signal, style: 'off' });
-}
 
 function realWorld(io: Io): HookWorld {
   return {

@@ -5,7 +5,7 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../core/errors.ts';
-import { EXIT } from '../core/io.ts';
+import { EXIT, type ExitStatus } from '../core/io.ts';
 import type { AnnouncedRef, PushReceipt } from '../core/meta/model.ts';
 import { getConfig, isTrue } from '../git/config.ts';
 import { committer } from '../git/identity.ts';
@@ -47,7 +47,7 @@ interface Push {
   readonly gitPid: number | null;
 }
 
-export async function prePush(world: HookWorld, args: readonly string[]): Promise<number> {
+export async function prePush(world: HookWorld, args: readonly string[]): Promise<ExitStatus> {
   const startedAtMs = world.nowMs();
   const { io } = world;
   const repo = await openGitRepo(io.cwd, io.env, { configuration: 'once' });
@@ -70,7 +70,8 @@ export async function prePush(world: HookWorld, args: readonly string[]): Promis
         'data is safe; if git now reports a closed connection, push again (takes seconds)',
       );
     }
-    return status;
+    // git-lfs's own status is passed on, whatever it is.
+    return status as ExitStatus;
   } catch (error) {
     if (hasCode(error, 'CANCELLED') || io.signal.aborted) {
       say(world, 'stopped; what is stored stays, push again to continue');

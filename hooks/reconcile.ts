@@ -1,7 +1,7 @@
 /** Asks the remote what became of pushes nobody confirmed: the watcher's work right after a push, and any later hook's or command's. */
 import type { GitSha } from '../core/keys.ts';
 import { isAncestor, listRemoteRefs } from '../git/commit.ts';
-import type { GitRepository } from '../git/repository.ts';
+import { type GitRepository, openGitRepo } from '../git/repository.ts';
 import { abandon, type Confirming, confirmRefs } from './confirm.ts';
 import { type LocalPending, listPending, type PendingRef } from './local-pending.ts';
 import type { HookWorld } from './world.ts';
@@ -67,4 +67,11 @@ export async function reconcile(confirming: Confirming): Promise<readonly Pendin
     }
   }
   return fates;
+}
+
+/** The same for the clone around the working folder: what any command may ask for. */
+export async function reconcileHere(world: HookWorld): Promise<void> {
+  const { io } = world;
+  const repo = await openGitRepo(io.cwd, io.env, { configuration: 'once' });
+  await reconcile({ world, repo, signal: io.signal, style: 'off' });
 }

@@ -2,6 +2,7 @@
 import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import * as yaml from 'yaml';
 import { digestOf, EMPTY_DIGEST } from '../../core/digest.ts';
 import { hasCode } from '../../core/errors.ts';
 import { type GitSha, parseGitSha } from '../../core/keys.ts';
@@ -247,7 +248,7 @@ describe('git/pointers', () => {
 });
 
 describe('git/rules', () => {
-  const parse = (text: string) => parseRules(Buffer.from(text), 'c'.repeat(40));
+  const parse = (text: string) => parseRules(Buffer.from(text), 'c'.repeat(40), yaml);
 
   it('defaults to LFS files and ignores keys it does not know', () => {
     for (const text of ['', '# nothing\n', 'record: lfs', 'record:\n', 'later: [1, 2]\n']) {
@@ -259,11 +260,11 @@ describe('git/rules', () => {
   it('refuses what it does not understand, naming file and commit', () => {
     for (const text of ['record: some', 'record: [all]', '- all', 'record: "', '\xff']) {
       const bytes = Buffer.from(text, 'latin1');
-      expect(() => parseRules(bytes, 'c'.repeat(40))).to.throw(
+      expect(() => parseRules(bytes, 'c'.repeat(40), yaml)).to.throw(
         '.datamon.yaml of commit cccccccccc',
       );
     }
-    expect(() => parseRules(Buffer.alloc(70_000, '#'), 'c'.repeat(40))).to.throw('larger');
+    expect(() => parseRules(Buffer.alloc(70_000, '#'), 'c'.repeat(40), yaml)).to.throw('larger');
     expect(() => parse('a: &a [x]\nb: [*a, *a]\nrecord: all')).to.throw('not YAML');
   });
 });
