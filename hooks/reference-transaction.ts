@@ -128,6 +128,7 @@ async function recordSkipped(
 ): Promise<void> {
   const { world, repo, style, signal } = confirming;
   const { remote, ref, commit } = move;
+  const isWished = isTrue(world.io.env['GIT_LFS_SKIP_PUSH'] ?? null);
   const recorded = await recordRef({
     repository,
     repo,
@@ -135,13 +136,25 @@ async function recordSkipped(
     ref,
     commit,
     pushedBy: move.by,
-    upload: isTrue(world.io.env['GIT_LFS_SKIP_PUSH'] ?? null) ? 'nothing' : 'missing',
+    upload: isWished ? 'nothing' : 'missing',
     signal,
   });
   if (recorded.outcome === 'already') return;
-  saySkipped(world, recorded);
+  if (isWished) sayUnsent(world, recorded);
+  else saySkipped(world, recorded);
   const { bundle, totals, receipt } = recorded;
   sayReceipt(world, style, { bundle, commit, totals, receipt, webUrl: repository.webUrl });
+}
+
+/** Nobody looked whether the files are here: they were not to be sent. */
+function sayUnsent(world: HookWorld, { missing, bundle }: RecordedRef): void {
+  if (missing.length === 0) return;
+  const files = formatCount(missing.length, 'file');
+  warn(
+    world,
+    `GIT_LFS_SKIP_PUSH is set; ${files} not sent — bundle ${shortId(bundle)} is incomplete`,
+  );
+  say(world, 'Send what is on this machine with: datamon record');
 }
 
 function saySkipped(world: HookWorld, recorded: RecordedRef): void {

@@ -143,6 +143,10 @@ describe('hooks: pushes that must fail, and those that are none of our business'
       env: { GIT_LFS_SKIP_PUSH: '1' },
     });
     expect(ran.status, ran.stderr).to.equal(0);
+    expect(ran.stderr)
+      .to.contain('GIT_LFS_SKIP_PUSH is set; 1 file not sent')
+      .and.contain('datamon record')
+      .and.not.contain('not on this machine');
     const held = await stage.visit(project, ({ blobs }) => blobs.has([digestOf(`data ${count}`)]));
     expect(held?.size).to.equal(0);
     expect((await stage.events(project))[0]?.missing).to.have.length(1);
