@@ -1,7 +1,7 @@
 /** The one style sheet of all pages: served from /assets, light and dark, readable on a phone. */
 
 /** Part of its URL, so that a new version is fetched at once. */
-export const STYLE_VERSION = '4';
+export const STYLE_VERSION = '5';
 
 export const STYLE = `
 :root{color-scheme:light dark;--bg:#fff;--soft:#f6f7f9;--line:#dde1e6;--text:#1c2127;--dim:#626b76;--link:#1a5fb4;
@@ -69,7 +69,7 @@ pre.code{white-space:pre;overflow-wrap:normal;max-height:70vh;overflow:auto}
 .facts dt{color:var(--dim)}
 .facts dd{margin:0;overflow-wrap:anywhere}
 .crumbs .btn{margin-left:8px}.crumbs .tag,.crumbs .btn{vertical-align:middle}
-td.by{min-width:130px}
+td.by{min-width:172px}
 pre.pointer{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
 .crumbs{font-size:16px;margin:0 0 14px;overflow-wrap:anywhere}
 .cols{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:24px}
