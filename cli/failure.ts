@@ -13,14 +13,29 @@ interface Description {
 }
 
 /** Says what failed and what to do, never how the program was built. */
-export function report(error: unknown, io: Io, asJson: boolean): ExitStatus {
-  if (error instanceof ReaderGone) return EXIT.ok;
+export function report(thrown: unknown, io: Io, asJson: boolean): ExitStatus {
+  if (thrown instanceof ReaderGone) return EXIT.ok;
+  const error = refusal(thrown) ?? thrown;
   const said = describe(error, io.signal);
   io.stderr.write(asJson ? jsonLine(said) : textLines(said));
   if ((io.env['DATAMON_DEBUG'] ?? '') !== '' && error instanceof Error) {
     io.stderr.write(`${causes(error)}\n`);
   }
   return io.signal.aborted ? EXIT.interrupted : exitStatusOf(error);
+}
+
+/** A folder of the user's own that may not be written, or a full disk: the machine's fault, whoever came upon it. */
+function refusal(error: unknown): DatamonError | null {
+  if (error instanceof DatamonError || !(error instanceof Error) || !('code' in error)) return null;
+  const { code, message } = error;
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new DatamonError('FORBIDDEN', message, {
+      cause: error,
+      hint: 'Check who owns that path, and whether HOME and XDG_* are yours: datamon doctor',
+    });
+  }
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return null;
+  return new DatamonError('NO_SPACE', message, { cause: error, hint: 'Free some space first.' });
 }
 
 const jsonLine = ({ code, message, hint }: Description): string =>

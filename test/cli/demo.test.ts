@@ -28,7 +28,8 @@ describe('datamon demo', function () {
     const temp = await makeTempDir();
     const home = await makeTempDir();
     const { status, stderr } = await spawnDatamon(['demo'], {
-      env: { TMPDIR: temp, HOME: home },
+      // Node keeps compiled code below the cache folder; that is no trace of the demo.
+      env: { TMPDIR: temp, HOME: home, XDG_CACHE_HOME: await makeTempDir() },
       onStart: (child) => {
         // The first line: the folder is there. The second: the server runs.
         let said = '';

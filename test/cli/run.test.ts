@@ -1,6 +1,8 @@
 /** One run: verbs found or suggested, failures as sentences, Ctrl-C, and no stack traces. */
+import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
-import { EXIT } from '../../core/io.ts';
+import { report } from '../../cli/failure.ts';
+import { EXIT, type Io } from '../../core/io.ts';
 import { datamon, memoryRepo, runtimeOf, seed } from './support/cli.ts';
 
 describe('a run', () => {
@@ -20,6 +22,22 @@ describe('a run', () => {
         'datamon: git is not on the PATH',
       ]);
     }
+  });
+
+  it('what the machine forbids is said as such, not as a fault of datamon', () => {
+    const of = (code: string) => {
+      const stderr = new PassThrough();
+      const io = { stderr, env: {}, signal: new AbortController().signal } as unknown as Io;
+      const error = Object.assign(new Error(`${code}: mkdir '/root/x'`), { code });
+      return [report(error, io, false), String(stderr.read())] as const;
+    };
+    for (const code of ['EACCES', 'EROFS', 'EPERM']) {
+      const [status, said] = of(code);
+      expect(status).to.equal(EXIT.auth);
+      expect(said).to.contain("mkdir '/root/x'").and.contain('doctor').and.not.contain('fault');
+    }
+    expect(of('ENOSPC')[0]).to.equal(EXIT.unavailable);
+    expect(of('EWHATEVER')[1]).to.contain('fault of datamon');
   });
 
   it('never suggests a hidden verb', async () => {
