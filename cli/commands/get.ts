@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { formatBytes, formatCount } from '../../client/format.ts';
 import type { ByteStream } from '../../core/bytes.ts';
 import { DatamonError, hasCode } from '../../core/errors.ts';
-import { EXIT } from '../../core/io.ts';
+import { EXIT, type ExitStatus } from '../../core/io.ts';
 import type { Entry, EntryKind, RawPath } from '../../core/meta/model.ts';
 import { checkoutProblem, foldPath } from '../../core/meta/path-safety.ts';
 import { rawPathToText } from '../../core/meta/raw-path.ts';
@@ -71,6 +71,8 @@ interface Job {
   readonly strip: number;
   readonly replace: boolean;
   readonly names: Set<string>;
+  /** Paths of files whose stored bytes are damaged. */
+  readonly damaged: Set<string>;
   /** Ctrl-C, or another file's hopeless failure. */
   readonly stop: AbortController;
 }
@@ -92,6 +94,7 @@ async function runGet(context: Context, options: Options): Promise<Outcome<GetRo
     strip: wanted.strip,
     replace: options.flag('force'),
     names: new Set(),
+    damaged: new Set(),
     stop: new AbortController(),
   };
   const counts = { bytes: 0, written: 0, already: 0, planned: 0, bad: 0 };
@@ -102,7 +105,13 @@ async function runGet(context: Context, options: Options): Promise<Outcome<GetRo
     }
     context.talk(`datamon: ${summary(counts, dir)}`);
   };
-  return { rows: rows(), status: () => (counts.bad > 0 ? EXIT.partial : EXIT.ok) };
+  return { rows: rows(), status: () => statusOf(counts, job.damaged.size) };
+}
+
+/** Done in part where anything came; where nothing did and damage alone is why, that. */
+function statusOf({ bad, written, already }: Counts, damagedCount: number): ExitStatus {
+  if (bad === 0) return EXIT.ok;
+  return bad === damagedCount && written + already === 0 ? EXIT.corrupt : EXIT.partial;
 }
 
 interface Counts {
@@ -208,6 +217,7 @@ async function one(job: Job, entry: Entry): Promise<GetRow> {
   try {
     return { ...row, outcome: await write(job, job.writer, entry, below), reason: null };
   } catch (error) {
+    if (hasCode(error, 'CORRUPT')) job.damaged.add(entry.path);
     const outcome = hasCode(error, 'FORBIDDEN') ? 'refused' : 'failed';
     return { ...row, outcome, reason: reasonOf(error) };
   }

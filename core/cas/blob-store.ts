@@ -76,6 +76,14 @@ export type PutOutcome =
   | { readonly oid: Digest; readonly receipt: Receipt }
   | { readonly oid: Digest; readonly error: DatamonError };
 
+export interface HasOptions {
+  /**
+   * How a file counts that leans on a pack which is gone or was read damaged: as absent, so that it is sent again (the default); or
+   * as listed, for who wants to read it: most files of such a pack still read, and for the others the read says what is wrong.
+   */
+  readonly broken?: 'absent' | 'listed';
+}
+
 /** Blobs of one repo, each named by the SHA-256 of its bytes. */
 export interface BlobStore {
   /**
@@ -91,7 +99,7 @@ export interface BlobStore {
   /** The bytes, each frame verified before it is passed on. NOT_FOUND; CORRUPT, after at most the bytes before the damage. */
   get(oid: Digest, range?: ByteRange): ByteStream;
   /** Sizes in bytes of those that this repo holds, verified. Asks the store before it says that one is absent. */
-  has(oids: readonly Digest[]): Promise<ReadonlyMap<Digest, number>>;
+  has(oids: readonly Digest[], options?: HasOptions): Promise<ReadonlyMap<Digest, number>>;
 }
 
 /** Pages of bundle trees, named by the digest of their plain bytes. Kept apart from blobs: no page is ever served as an LFS object. */

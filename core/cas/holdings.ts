@@ -32,6 +32,12 @@ export class Holdings {
     return undefined;
   }
 
+  /** Whether a record counts for who reads: nothing it names was condemned. */
+  readonly isListed = ({ segment, runs }: FoundRecord): boolean => {
+    const { condemned } = this.#options;
+    return !condemned.has(segment) && runs.every(({ container }) => !condemned.has(container.id));
+  };
+
   /** False for a container that nothing new may lean on, as far as known. */
   mayLeanOn(id: ContainerId): boolean {
     return !this.#broken.has(id) && !this.#options.condemned.has(id);

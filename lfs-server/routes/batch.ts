@@ -77,7 +77,8 @@ async function heldSizes(call: Call, request: BatchRequest): Promise<ReadonlyMap
     throw noSuchRepo(call.repo);
   }
   const oids = request.objects.flatMap((object) => ('refusal' in object ? [] : [object.oid]));
-  return await served.repository.blobs.has(oids);
+  const broken = request.operation === 'upload' ? 'absent' : 'listed';
+  return await served.repository.blobs.has(oids, { broken });
 }
 
 function uploadAnswer(object: WantedObject, { call, held, maker }: Known): object {

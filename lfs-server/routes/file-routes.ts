@@ -62,7 +62,7 @@ export async function sendRaw(call: Call): Promise<void> {
   if (oid === null || (kind !== 'lfs' && kind !== 'git')) {
     throw new DatamonError('NOT_FOUND', `this is a ${kind}, which has no bytes to download`);
   }
-  const sizeBytes = (await repository.blobs.has([oid])).get(oid);
+  const sizeBytes = (await repository.blobs.has([oid], { broken: 'listed' })).get(oid);
   if (sizeBytes === undefined)
     throw new DatamonError('NOT_FOUND', 'this file was not stored here; the bundle only names it');
   const name = rawPathToText(entry.path)?.split('/').at(-1) ?? 'download';

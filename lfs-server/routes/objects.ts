@@ -46,7 +46,7 @@ export async function getObject(call: Call): Promise<void> {
   const oid = parseDigest(param(call, 'oid'));
   const served = await call.deps.repos.find(call.repo);
   const blobs = served?.repository.blobs;
-  const sizeBytes = (await blobs?.has([oid]))?.get(oid);
+  const sizeBytes = (await blobs?.has([oid], { broken: 'listed' }))?.get(oid);
   if (blobs === undefined || sizeBytes === undefined) throw absent(oid);
   await sendBlob(call, { oid, sizeBytes, open: (range) => blobs.get(oid, range) });
 }

@@ -49,9 +49,9 @@ describe('end to end: pages in a browser', function () {
     const log = await look(world, linkOf(overview, 'All bundles of main'));
     const row = /<tr>(?:(?!<\/tr>).)*The first readings.*?<\/tr>/s.exec(log)?.[0] ?? '';
     expect(row, 'bundle next to its commit')
-      .to.contain(bundle.slice(0, 8))
-      .and.contain(commit.slice(0, 8));
-    const page = await look(world, linkOf(log, bundle.slice(0, 8)));
+      .to.contain(bundle.slice(0, 7))
+      .and.contain(commit.slice(0, 7));
+    const page = await look(world, linkOf(log, bundle.slice(0, 7)));
     const folder = await look(world, linkOf(page, 'data'));
     const file = await look(world, linkOf(folder, 'readings.csv'));
     expect(file).to.contain('a,b');
