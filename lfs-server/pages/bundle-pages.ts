@@ -1,4 +1,5 @@
 /** `/<repo>/commits/<branch>` and `/<repo>/bundle/<id>`: bundles next to the commits they belong to. */
+import { shortId } from '../../client/format.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { RepoName } from '../../core/keys.ts';
 import type { CommitFacts } from '../../core/meta/commit-object.ts';
@@ -16,7 +17,6 @@ import {
   missingNote,
   type PushedBundle,
   person,
-  shortId,
 } from './views.ts';
 
 export interface BranchLogView {

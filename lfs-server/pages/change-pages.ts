@@ -1,4 +1,5 @@
 /** `/<repo>/commit/<sha>` and `/<repo>/compare/<a>...<b>`: what changed, file by file. */
+import { shortId } from '../../client/format.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { GitSha, RepoName } from '../../core/keys.ts';
 import type { CommitFacts } from '../../core/meta/commit-object.ts';
@@ -18,7 +19,6 @@ import {
   flags,
   missingNote,
   type PushedBundle,
-  shortId,
   shortRef,
 } from './views.ts';
 

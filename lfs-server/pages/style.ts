@@ -55,7 +55,8 @@ td.nowrap,.nowrap{white-space:nowrap}
 .bar{display:inline-block;vertical-align:middle;width:64px;height:7px;border-radius:4px;background:var(--barbg);overflow:hidden;margin-right:8px}
 .bar svg{display:block;width:100%;height:100%;fill:var(--bar)}
 .tag{display:inline-block;background:var(--tag);color:var(--link);border-radius:12px;padding:1px 9px;font-size:13px;white-space:nowrap;max-width:100%;overflow:hidden;text-overflow:ellipsis;vertical-align:bottom}
-.stack .tag{white-space:normal;overflow-wrap:anywhere}
+.stack .tag{white-space:normal;overflow-wrap:anywhere;min-width:4em;text-align:center}
+.stack td.name{min-width:7em}
 .stack .words{margin-left:6px}
 .tag.warn{background:var(--warn);color:var(--mod)}
 .note{background:var(--warn);border:1px solid var(--warnline);border-radius:8px;padding:10px 16px;margin:0 0 16px;overflow-wrap:anywhere}

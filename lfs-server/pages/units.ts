@@ -1,21 +1,9 @@
 /** Sizes, counts and times as people read them. */
+import { formatBytes } from '../../client/format.ts';
 import { type Html, html } from './html.ts';
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
-
-/** `1.4 MiB`: three digits at most, never rounded up to the next unit. */
-export function bytes(sizeBytes: number): string {
-  let value = sizeBytes;
-  let unit = 0;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  if (unit === 0) return `${value} B`;
-  const digits = value < 10 ? 1 : 0;
-  const shown = Math.floor(value * 10 ** digits) / 10 ** digits;
-  return `${shown} ${UNITS[unit]}`;
-}
+/** The same words as on the command line. */
+export const bytes = formatBytes;
 
 /** `1,234`. */
 export const count = (value: number): string => value.toLocaleString('en-US');

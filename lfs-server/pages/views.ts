@@ -1,4 +1,5 @@
 /** Pieces that several pages show: ids, commits, bundles as rows, entries, sizes. */
+import { shortId } from '../../client/format.ts';
 import { reusedPercent } from '../../core/cas/blob-store.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { GitSha, RepoName } from '../../core/keys.ts';
@@ -8,16 +9,12 @@ import { type Html, html, type Part } from './html.ts';
 import { inRepo } from './layout.ts';
 import { ago, bytes, count, counted } from './units.ts';
 
-const SHORT_ID_LENGTH = 8;
-
 /** A push of a branch together with the commit it brought, null where that cannot be read. */
 export interface PushedBundle {
   readonly n: number;
   readonly event: BranchEvent;
   readonly commit: CommitFacts | null;
 }
-
-export const shortId = (id: string): string => id.slice(0, SHORT_ID_LENGTH);
 
 /** A ref as shown: whole ids are cut, names are not. */
 export const shortRef = (ref: string): string =>
