@@ -203,6 +203,8 @@ uninstall_for_user() {
   if [ -x "$bin/datamon" ]; then "$bin/datamon" uninstall || say "git settings could not all be undone; see above"; fi
   rm -f "$bin/datamon" "$bin/git-lfs-datamon"
   rm -rf "$app" "$app.new" "$app.old"
+  # Compiled code, which the uninstalling program itself wrote on its way out.
+  rm -rf "${XDG_CACHE_HOME:-$HOME/.cache}/datamon"
   say "removed. Your stores and repositories were not touched."
 }
 

@@ -10,6 +10,7 @@ import type { BranchEvent, Entry, Numbered } from '../core/meta/model.ts';
 import { rawPathToText } from '../core/meta/raw-path.ts';
 import type { History, Repository } from '../core/meta/repository.ts';
 import { resolveRef } from '../core/meta/resolve.ts';
+import { asOfNow } from '../core/meta/still-missing.ts';
 import type { FolderListing } from '../core/meta/tree-reader.ts';
 import type { Changes } from './pages/change-pages.ts';
 import type { Preview } from './pages/tree-pages.ts';
@@ -54,12 +55,12 @@ export async function locateRef(
 
 /** A push with its commit; pages show what can be read even where the descriptor cannot. */
 export async function withCommit(
-  history: History,
+  { history, blobs }: Repository,
   { n, event }: Numbered<BranchEvent>,
 ): Promise<PushedBundle> {
   return {
     n,
-    event,
+    event: await asOfNow(blobs, event),
     commit: event.bundle === null ? null : await commitOfBundle(history, event.bundle),
   };
 }
@@ -75,17 +76,18 @@ async function commitOfBundle(history: History, bundle: Digest): Promise<CommitF
 
 /** The newest push found that brought this bundle, or this commit. */
 export async function findPush(
-  history: History,
+  repository: Repository,
   wanted: (event: BranchEvent) => boolean,
 ): Promise<PushedBundle | null> {
+  const { history } = repository;
   const heads = await take(history.branches(), SEARCHED_BRANCHES_MAX);
   for (const head of heads) {
-    if (wanted(head.event)) return await withCommit(history, head);
+    if (wanted(head.event)) return await withCommit(repository, head);
   }
   for (const { event } of heads) {
     const pushes = await take(history.branchLog(event.branch), SEARCHED_PUSHES_MAX);
     const found = pushes.find((push) => wanted(push.event));
-    if (found !== undefined) return await withCommit(history, found);
+    if (found !== undefined) return await withCommit(repository, found);
   }
   return null;
 }

@@ -5,6 +5,7 @@ import { diffTrees } from '../../core/meta/diff.ts';
 import type { BranchEvent, Numbered, RawPath } from '../../core/meta/model.ts';
 import { rawPathFromText } from '../../core/meta/raw-path.ts';
 import type { History, Repository } from '../../core/meta/repository.ts';
+import { asOfNow } from '../../core/meta/still-missing.ts';
 import { type Options, positiveNumber } from '../args.ts';
 import { type Command, type Outcome, rowsOf } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -149,7 +150,7 @@ async function* rows(
   let left = limit;
   for await (const numbered of events) {
     if (left <= 0) return;
-    const row = bundleRow(numbered.event);
+    const row = bundleRow(await asOfNow(repository.blobs, numbered.event));
     if (row === null) continue;
     if (path !== null && !(await touches(repository, numbered, path))) continue;
     left -= 1;

@@ -4,6 +4,7 @@ import type { Digest } from '../../core/digest.ts';
 import { type Person, parseCommit } from '../../core/meta/commit-object.ts';
 import type { BranchEvent } from '../../core/meta/model.ts';
 import type { History } from '../../core/meta/repository.ts';
+import { asOfNow } from '../../core/meta/still-missing.ts';
 import type { Options } from '../args.ts';
 import { type Command, type Outcome, rowsOf } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -52,7 +53,7 @@ export const show: Command<ShowRow> = {
 
 async function runShow(context: Context, options: Options): Promise<Outcome<ShowRow>> {
   const snapshots = await Snapshots.open(context);
-  const { history, webUrl } = snapshots.repository;
+  const { history, blobs, webUrl } = snapshots.repository;
   const [ref] = options.operands;
   const snapshot = ref === undefined ? await snapshots.byDefault() : await snapshots.at(ref);
   const { bundle } = snapshot;
@@ -76,7 +77,7 @@ async function runShow(context: Context, options: Options): Promise<Outcome<Show
       ),
       inputs: facts.inputs,
       labels: bundle === null ? [] : await labelsOf(history, bundle),
-      push: push === null ? null : bundleRow(push),
+      push: push === null ? null : bundleRow(await asOfNow(blobs, push)),
       url: webUrl === null || bundle === null ? null : `${webUrl}/bundle/${bundle}`,
     },
   ]);

@@ -4,6 +4,7 @@ import { formatRepoUrl } from '../../client/repo-url.ts';
 import { DatamonError } from '../../core/errors.ts';
 import type { BranchEvent } from '../../core/meta/model.ts';
 import type { Repository } from '../../core/meta/repository.ts';
+import { asOfNow } from '../../core/meta/still-missing.ts';
 import { peelToCommit } from '../../git/commit.ts';
 import { inspectHooks } from '../../git/hook-shims.ts';
 import { type Command, NO_OPERANDS, type Outcome, rowsOf } from '../command.ts';
@@ -104,13 +105,13 @@ async function pendingOf({ history }: Repository): Promise<StatusRow['pending']>
   return pending;
 }
 
-async function lastPushOf({ history }: Repository): Promise<BundleRow | null> {
+async function lastPushOf({ history, blobs }: Repository): Promise<BundleRow | null> {
   let newest: BranchEvent | null = null;
   for await (const { event } of history.branches()) {
     if (event.bundle === null) continue;
     if (newest === null || Date.parse(event.pushedAt) > Date.parse(newest.pushedAt)) newest = event;
   }
-  return newest === null ? null : bundleRow(newest);
+  return newest === null ? null : bundleRow(await asOfNow(blobs, newest));
 }
 
 function statusLines(row: StatusRow, style: Style): string[] {

@@ -18,7 +18,7 @@ export async function showCommit(call: Call): Promise<void> {
   if (bundle === null) throw noBundle(sha);
   const descriptor = await history.getBundle(bundle);
   const commit = commitOf(descriptor);
-  const push = await findPush(history, (event) => event.gitNew === sha);
+  const push = await findPush(repository, (event) => event.gitNew === sha);
   const recorded = await recordedOf(history, commit.parents);
   const before =
     commit.parents.find((parent) => recorded.has(parent)) ?? push?.event.gitOld ?? null;

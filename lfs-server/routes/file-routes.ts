@@ -33,7 +33,7 @@ export async function showTree(call: Call): Promise<void> {
       folder,
       listing,
       skip: queryCount(call, 'skip', { max: Number.MAX_SAFE_INTEGER, fallback: 0 }),
-      newest: folder === '' ? await findPush(history, (event) => event.bundle === bundle) : null,
+      newest: folder === '' ? await findPush(repository, (event) => event.bundle === bundle) : null,
       readme: await readmeOf(repository, listing),
       url: repoUrl(call),
       now: new Date(),

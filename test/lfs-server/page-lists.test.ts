@@ -124,5 +124,15 @@ describe('a bundle with bytes that were not stored', () => {
         'Incomplete: 1 object was not stored',
       );
     }
+    const { blobs } = await world.repository();
+    await blobs.put({
+      oid: digestOf('lost'),
+      sizeBytes: 4,
+      async *open() {
+        yield Buffer.from('lost');
+      },
+    });
+    const healed = await page(world, `/${REPO}/commits/broken`);
+    expect(healed, 'what came later counts as there').to.not.contain('1 missing');
   });
 });
