@@ -1,6 +1,6 @@
 /**
  * Peak memory of agent and server while a generated file passes: `node test/figures/memory-programs.ts [MiB]`, 4096 by default. One
- * JSON line for each way and direction. Needs three times that much room in the temp folder; removes all of it.
+ * JSON line for each way and direction. Needs five times that much room in the temp folder; removes all of it.
  */
 import { rm } from 'node:fs/promises';
 import { generateFile, passBothWays } from '../e2e/support/memory-pass.ts';

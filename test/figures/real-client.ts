@@ -1,6 +1,6 @@
 /**
  * Real git and git-lfs with a file of 2 GiB + 1 byte, through a server with hooks and straight on a directory, then a MiB put into the
- * middle of 256 MiB: `node test/figures/real-client.ts`. One JSON line each. Needs 10 GiB in the temp folder; removes all of it.
+ * middle of 256 MiB: `node test/figures/real-client.ts`. One JSON line each. Needs 12 GiB in the temp folder; removes all of it.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
