@@ -5,6 +5,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
+import { digestOf } from '../../core/digest.ts';
 import {
   leftovers,
   lfsFolder,
@@ -103,7 +104,8 @@ describe('end to end: killed in the middle', function () {
     process.kill(pid, 'SIGKILL');
     expect(await ended(fetch)).to.not.equal(0);
     expect(await leftovers(repo)).to.have.length(1);
-    const oid = (await repo.git('lfs', 'ls-files', '-l')).slice(0, 64);
+    // Not asked of git: it may run the clean filter, which puts the object back.
+    const oid = digestOf(BIG);
     const objects = await lfsFolder(repo, 'objects');
     expect(existsSync(join(objects, oid.slice(0, 2), oid.slice(2, 4), oid))).to.equal(false);
     const again = await repo.run(['lfs', 'fetch', 'origin', 'main']);
