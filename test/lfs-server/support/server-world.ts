@@ -188,7 +188,7 @@ export function basicToken(change: Partial<Extract<ActionClaims, { kind: 'basic'
     oid: digestOf('x'),
     sizeBytes: 1,
   } as const;
-  return mintActionToken(SIGNING, { ...claims, ...change }, 600);
+  return mintActionToken(SIGNING, { ...claims, ...change }, DAY_SECONDS);
 }
 
 export function batchToken(
@@ -201,7 +201,7 @@ export function batchToken(
     operation: 'upload',
     batch: 'b1',
   } as const;
-  return mintActionToken(SIGNING, { ...claims, ...change }, 600);
+  return mintActionToken(SIGNING, { ...claims, ...change }, DAY_SECONDS);
 }
 
 export interface PushedVersion {
