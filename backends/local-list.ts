@@ -37,7 +37,7 @@ async function* walk(options: Walk, folder: string): AsyncIterable<ObjectInfo> {
       if (key > after || after.startsWith(key)) yield* walk(options, key);
     } else if (key > after) {
       const stat = await statOptional(fs, join(root, key));
-      if (stat?.kind === 'file') yield { key: key as Key, sizeBytes: stat.sizeBytes };
+      if (stat?.kind === 'file') yield infoOf(key as Key, stat);
     }
   }
 }
@@ -56,6 +56,13 @@ async function sortedNames(fs: LocalFs, path: string, folder: string): Promise<r
     throw localError('read', path, error);
   }
 }
+
+/** A file is written before it is linked to its name, and never after. */
+export const infoOf = (key: Key, { sizeBytes, modifiedMs }: FileStat): ObjectInfo => ({
+  key,
+  sizeBytes,
+  createdAt: new Date(modifiedMs),
+});
 
 /** Null where nothing of that name is there. */
 export async function statOptional(fs: LocalFs, path: string): Promise<FileStat | null> {

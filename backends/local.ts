@@ -17,7 +17,7 @@ import { type Key, parseKey } from '../core/keys.ts';
 import { guarded, localError, systemCode } from './local-errors.ts';
 import { createLocalFolders, type LocalFolders } from './local-folders.ts';
 import { type LocalFile, type LocalFs, nodeFs } from './local-fs.ts';
-import { isAbsence, listLocal, statOptional } from './local-list.ts';
+import { infoOf, isAbsence, listLocal, statOptional } from './local-list.ts';
 import { publish } from './local-publish.ts';
 import { currentHost, type LocalHost, sweepTemps, TEMP_FOLDER, tempName } from './local-temp.ts';
 
@@ -52,7 +52,7 @@ export async function openLocalBackend(
     get: (key, range) => read(store, key, range),
     stat: async (key) => {
       const stat = await statOptional(fs, pathOf(store, key));
-      return stat?.kind === 'file' ? { key, sizeBytes: stat.sizeBytes } : null;
+      return stat?.kind === 'file' ? infoOf(key, stat) : null;
     },
     list: (prefix, after = '') => listLocal(fs, place, prefix, after),
     remove: (key) => remove(store, key),

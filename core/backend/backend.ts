@@ -17,6 +17,8 @@ export interface Body {
 export interface ObjectInfo {
   readonly key: Key;
   readonly sizeBytes: number;
+  /** When it was created, by the store's clock; perhaps in whole seconds. */
+  readonly createdAt: Date;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { DatamonError } from '../errors.ts';
 import { type Key, parseKey } from '../keys.ts';
-import type { Backend, Body, ByteRange } from './backend.ts';
+import type { Backend, Body, ByteRange, ObjectInfo } from './backend.ts';
 import { resolveRange } from './range.ts';
 import { sized } from './sized.ts';
 
@@ -14,10 +14,15 @@ export interface MemoryBackendOptions {
   readonly now?: () => Date;
 }
 
+interface StoredObject {
+  readonly bytes: Buffer;
+  readonly createdAt: Date;
+}
+
 /** Objects live as long as the backend does. */
 export function createMemoryBackend(options: MemoryBackendOptions = {}): Backend {
   const now = options.now ?? (() => new Date());
-  const objects = new Map<Key, Buffer>();
+  const objects = new Map<Key, StoredObject>();
   const sorted: Key[] = [];
 
   return {
@@ -28,27 +33,29 @@ export function createMemoryBackend(options: MemoryBackendOptions = {}): Backend
       const bytes = await readBody(key, body);
       // Nothing is awaited between this look and the store, so of racing writers one wins.
       if (objects.has(key)) return { created: false };
-      objects.set(key, bytes);
+      objects.set(key, { bytes, createdAt: now() });
       sorted.splice(firstAfter(sorted, key), 0, key);
       return { created: true };
     },
     async *get(key: Key, range?: ByteRange) {
-      const bytes = objects.get(parseKey(key));
-      if (bytes === undefined) throw new DatamonError('NOT_FOUND', `${key} is not in the store`);
+      const found = objects.get(parseKey(key));
+      if (found === undefined) throw new DatamonError('NOT_FOUND', `${key} is not in the store`);
+      const { bytes } = found;
       const { start, end } = resolveRange(range, bytes.length, key);
       for (let at = start; at < end; at += READ_SIZE_BYTES) {
         yield Buffer.from(bytes.subarray(at, Math.min(end, at + READ_SIZE_BYTES)));
       }
     },
     async stat(key) {
-      const bytes = objects.get(parseKey(key));
-      return bytes === undefined ? null : { key, sizeBytes: bytes.length };
+      const found = objects.get(parseKey(key));
+      return found === undefined ? null : infoOf(key, found);
     },
     async *list(prefix, after = '') {
       // Looked up anew for each key, so that objects may come and go meanwhile.
       let key = sorted[after < prefix ? firstFrom(sorted, prefix) : firstAfter(sorted, after)];
       while (key?.startsWith(prefix)) {
-        yield { key, sizeBytes: objects.get(key)?.length ?? 0 };
+        const found = objects.get(key);
+        if (found !== undefined) yield infoOf(key, found);
         key = sorted[firstAfter(sorted, key)];
       }
     },
@@ -59,6 +66,12 @@ export function createMemoryBackend(options: MemoryBackendOptions = {}): Backend
     now: async () => now(),
   };
 }
+
+const infoOf = (key: Key, { bytes, createdAt }: StoredObject): ObjectInfo => ({
+  key,
+  sizeBytes: bytes.length,
+  createdAt,
+});
 
 async function readBody(key: Key, body: Body): Promise<Buffer> {
   const parts: Uint8Array[] = [];

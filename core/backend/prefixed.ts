@@ -23,12 +23,12 @@ export function createPrefixedBackend(backend: Backend, prefix: string): Backend
     },
     async stat(key) {
       const found = await backend.stat(join(key));
-      return found === null ? null : { key, sizeBytes: found.sizeBytes };
+      return found === null ? null : { ...found, key };
     },
     async *list(keyPrefix, after) {
       const from = after === undefined ? undefined : `${root}${after}`;
-      for await (const { key, sizeBytes } of backend.list(`${root}${keyPrefix}`, from)) {
-        yield { key: split(key), sizeBytes };
+      for await (const found of backend.list(`${root}${keyPrefix}`, from)) {
+        yield { ...found, key: split(found.key) };
       }
     },
     remove: async (key) => backend.remove(join(key)),

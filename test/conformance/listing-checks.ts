@@ -38,11 +38,28 @@ export const LISTING_CHECKS: readonly Check[] = [
       await writer.putIfAbsent(asKey('a/b'), textBody('12345'));
       await writer.putIfAbsent(asKey('a/c'), textBody(''));
       const found: unknown[] = [];
-      for await (const object of backend.list('a/')) found.push(object);
+      for await (const { key, sizeBytes } of backend.list('a/')) found.push({ key, sizeBytes });
       expect(found).to.deep.equal([
         { key: 'a/b', sizeBytes: 5 },
         { key: 'a/c', sizeBytes: 0 },
       ]);
+    },
+  },
+  {
+    name: 'tells when an object was created, by its own clock, whether listed or asked for',
+    run: async (backend, writer) => {
+      const before = await writer.now();
+      await put(writer, 'a/b');
+      const after = await writer.now();
+      const infos = [await backend.stat(asKey('a/b'))];
+      for await (const object of backend.list('a/')) infos.push(object);
+      expect(infos).to.have.length(2);
+      for (const info of infos) {
+        const createdMs = info?.createdAt.getTime() ?? 0;
+        // Some stores tell whole seconds only.
+        expect(createdMs).to.be.at.least(Math.floor(before.getTime() / 1000) * 1000);
+        expect(createdMs).to.be.at.most(Math.ceil(after.getTime() / 1000) * 1000);
+      }
     },
   },
   listCheck('lists everything in the order of the bytes of keys', NEIGHBOURS.toReversed(), [

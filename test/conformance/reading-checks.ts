@@ -50,7 +50,7 @@ export const READING_CHECKS: readonly Check[] = [
     name: 'tells key and size of an object, and null for what is absent',
     run: async (backend, writer) => {
       await writer.putIfAbsent(asKey('a/b'), textBody('12345'));
-      expect(await backend.stat(asKey('a/b'))).to.deep.equal({ key: 'a/b', sizeBytes: 5 });
+      expect(await backend.stat(asKey('a/b'))).to.include({ key: 'a/b', sizeBytes: 5 });
       expect(await backend.stat(asKey('a/c'))).to.equal(null);
     },
   },

@@ -53,7 +53,7 @@ export const WRITING_CHECKS: readonly Check[] = [
     name: 'stores no bytes at all',
     run: async (backend) => {
       await backend.putIfAbsent(asKey('empty'), bytesBody(Buffer.of()));
-      expect(await backend.stat(asKey('empty'))).to.deep.equal({ key: 'empty', sizeBytes: 0 });
+      expect(await backend.stat(asKey('empty'))).to.include({ key: 'empty', sizeBytes: 0 });
       expect(await read(backend, 'empty')).to.have.length(0);
     },
   },

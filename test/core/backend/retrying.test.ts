@@ -53,7 +53,7 @@ describe('retrying', () => {
     const { backend, counts } = retryingOver(plan);
     await backend.putIfAbsent(asKey('a/b'), textBody('x'));
     expect(await readText(backend, 'a/b')).to.equal('x');
-    expect(await backend.stat(asKey('a/b'))).to.deep.equal({ key: 'a/b', sizeBytes: 1 });
+    expect(await backend.stat(asKey('a/b'))).to.include({ key: 'a/b', sizeBytes: 1 });
     expect(await listed(backend, '')).to.deep.equal(['a/b']);
     await backend.remove(asKey('a/b'));
     expect(await backend.now()).to.be.instanceOf(Date);

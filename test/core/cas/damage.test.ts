@@ -25,7 +25,7 @@ function withObject(backend: Backend, key: Key, bytes: Uint8Array): Backend {
     },
     async *list(prefix, after) {
       for await (const object of backend.list(prefix, after)) {
-        yield object.key === key ? { key, sizeBytes: bytes.length } : object;
+        yield object.key === key ? { ...object, sizeBytes: bytes.length } : object;
       }
     },
   };
