@@ -3,6 +3,7 @@ import { openRepositoryUrl } from '../client/open.ts';
 import type { TokenSource } from '../client/session.ts';
 import type { Repository } from '../core/meta/repository.ts';
 import { credentialSource } from '../git/credentials.ts';
+import { uploadsFolder } from '../git/own-folder.ts';
 import { remoteId } from '../git/remote-id.ts';
 import type { GitRepository } from '../git/repository.ts';
 import type { InitRequest } from './messages.ts';
@@ -21,7 +22,14 @@ export interface ConnectOptions {
 export async function connect(url: string, options: ConnectOptions): Promise<Repository> {
   const { init, signal } = options;
   const create = init.operation === 'upload' ? { create: await creation(options) } : {};
-  return await openRepositoryUrl(url, { token: tokens(options), signal, ...create });
+  const token = tokens(options);
+  return await openRepositoryUrl(url, { token, signal, ...create, ...(await journal(options)) });
+}
+
+/** An upload that was interrupted in this clone goes on, whoever began it: the agent, or a hook. */
+async function journal({ init, repo }: ConnectOptions): Promise<{ readonly journalDir?: string }> {
+  const opened = init.operation === 'upload' ? await repo().catch(() => null) : null;
+  return opened === null ? {} : { journalDir: uploadsFolder(opened) };
 }
 
 /** Who makes the repo, and from which git remote, for its record. */

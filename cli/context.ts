@@ -1,4 +1,5 @@
 /** What every verb gets: the world, how to talk, and which repo is meant (`--repo`, then DATAMON_URL, then this clone). */
+import { join } from 'node:path';
 import { openRepositoryUrl } from '../client/open.ts';
 import { NO_TOKENS, type TokenSource } from '../client/session.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
@@ -7,6 +8,7 @@ import type { Repository } from '../core/meta/repository.ts';
 import { findGit } from '../git/binary.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { openGit } from '../git/git.ts';
+import { stateFolder } from '../git/known-clones.ts';
 import { type GitRepository, openGitRepo } from '../git/repository.ts';
 import type { Options } from './args.ts';
 import { type ColorMode, isTerminalStream, type Style, styleOf, wantsColor } from './output.ts';
@@ -65,10 +67,12 @@ export function createContext({ io, options, runtime, helpText }: ContextParts):
   const verbosity = options.count('verbose');
   const opened: Repository[] = [];
   const tokens = once(() => tokenSource(io));
+  const state = stateFolder(io.env);
   const openOther: Context['openOther'] = async ({ text }, { create }) => {
     const repository = await openRepositoryUrl(text, {
       token: await tokens(),
       signal: io.signal,
+      ...(state !== null && { journalDir: join(state, 'uploads') }),
       ...(create === undefined ? {} : { create }),
     });
     opened.push(repository);

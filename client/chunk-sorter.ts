@@ -8,6 +8,7 @@ import { parseChunksHasAnswer } from '../core/meta/api-wire.ts';
 import type { FileUpload } from './file-upload.ts';
 import type { PackSender, SentPack } from './pack-sender.ts';
 import type { RepoClient } from './repo-client.ts';
+import type { ResumedPacks } from './resumed-packs.ts';
 
 const BATCH_SIZE_MAX_BYTES = 4 * 1024 * 1024;
 const BATCH_COUNT_MAX = 4_000;
@@ -26,6 +27,7 @@ interface Candidate {
 export interface ChunkSorterOptions {
   readonly repo: RepoClient;
   readonly sender: PackSender;
+  readonly resumed: ResumedPacks;
   readonly signal: AbortSignal;
 }
 
@@ -34,6 +36,8 @@ export class ChunkSorter {
   readonly #sent = new Map<Digest, SentPack>();
   #batch: Candidate[] = [];
   #batchBytes = 0;
+  /** Whether the server is asked about the batch first. */
+  #how: 'ask' | 'send' = 'ask';
   #sorting: Promise<void> = Promise.resolve();
   #failure: unknown = null;
 
@@ -46,19 +50,13 @@ export class ChunkSorter {
     return this.#failure;
   }
 
-  async add(candidate: Candidate): Promise<void> {
-    this.#batch.push(candidate);
-    this.#batchBytes += candidate.bytes.length;
-    const isFull =
-      this.#batchBytes >= BATCH_SIZE_MAX_BYTES || this.#batch.length >= BATCH_COUNT_MAX;
-    if (isFull) await this.#ship((batch) => this.#ask(batch));
+  add(candidate: Candidate): Promise<void> {
+    return this.#gather(candidate, 'ask');
   }
 
   /** Sends these whatever the server said before: it has just said that it misses them. */
-  async addMissing(candidate: Candidate): Promise<void> {
-    await this.flush();
-    this.#batch.push(candidate);
-    await this.#ship(() => Promise.resolve(new Set()));
+  addMissing(candidate: Candidate): Promise<void> {
+    return this.#gather(candidate, 'send');
   }
 
   forget(digests: Iterable<Digest>): void {
@@ -66,16 +64,26 @@ export class ChunkSorter {
   }
 
   async flush(): Promise<void> {
-    if (this.#batch.length > 0) await this.#ship((batch) => this.#ask(batch));
+    if (this.#batch.length > 0) await this.#ship();
     await this.#sorting;
   }
 
+  async #gather(candidate: Candidate, how: 'ask' | 'send'): Promise<void> {
+    if (this.#how !== how) await this.flush();
+    this.#how = how;
+    this.#batch.push(candidate);
+    this.#batchBytes += candidate.bytes.length;
+    const isFull =
+      this.#batchBytes >= BATCH_SIZE_MAX_BYTES || this.#batch.length >= BATCH_COUNT_MAX;
+    if (isFull) await this.#ship();
+  }
+
   /** Begins to sort the batch once the one before is sorted, and waits for that one only. */
-  async #ship(ask: (batch: readonly Candidate[]) => Promise<ReadonlySet<Digest>>): Promise<void> {
+  async #ship(): Promise<void> {
     const batch = this.#batch;
     this.#batch = [];
     this.#batchBytes = 0;
-    const asked = ask(batch);
+    const asked = this.#how === 'ask' ? this.#ask(batch) : Promise.resolve(new Set<Digest>());
     asked.catch(() => undefined);
     await this.#sorting;
     this.#sorting = asked.then((known) => this.#sort(batch, known));
@@ -100,11 +108,20 @@ export class ChunkSorter {
     const unknown: Candidate[] = [];
     for (const candidate of batch) {
       if (known.has(candidate.digest)) candidate.upload.credit(candidate.bytes.length);
-      else unknown.push(candidate);
+      else if (!this.#resume(candidate)) unknown.push(candidate);
     }
     for (let start = 0; start < unknown.length; start += ENCODE_COUNT) {
       await this.#send(unknown.slice(start, start + ENCODE_COUNT));
     }
+  }
+
+  /** A chunk that an interrupted put had sent: its pack's ticket goes with this file. */
+  #resume({ upload, digest, bytes }: Candidate): boolean {
+    const chunk = this.#options.resumed.take(digest);
+    if (chunk === null) return false;
+    upload.resume(chunk);
+    upload.credit(bytes.length);
+    return true;
   }
 
   async #send(candidates: readonly Candidate[]): Promise<void> {

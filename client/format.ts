@@ -60,3 +60,9 @@ export function formatReused(bytes: number, newBytes: number): string {
 export function formatCount(count: number, noun: string, plural = `${noun}s`): string {
   return `${count.toLocaleString('en-US')} ${count === 1 ? noun : plural}`;
 }
+
+/** What an interrupted push had stored, behind what this one cost; nothing where there was none. */
+export function formatResumed(resumedBytes: number): string {
+  if (resumedBytes === 0) return '';
+  return ` · ${formatBytes(resumedBytes)} were there from the interrupted push`;
+}

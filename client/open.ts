@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { openBackend } from '../backends/open.ts';
 import type { Backend } from '../core/backend/backend.ts';
 import { createRetryingBackend } from '../core/backend/retrying.ts';
+import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import { DatamonError } from '../core/errors.ts';
+import type { RepoName } from '../core/keys.ts';
 import { parseRepoList, type RepoSummary } from '../core/meta/api-wire.ts';
 import type { Repository } from '../core/meta/repository.ts';
 import { openRepository } from '../core/open-repository.ts';
@@ -18,11 +20,14 @@ import { RepoClient } from './repo-client.ts';
 import { parseEndpoint, parseRepoUrl, type ServerRepoUrl, type StoreRepoUrl } from './repo-url.ts';
 import { FIRST_CONTACT_POLICY, REAL_PACE } from './retry.ts';
 import { NO_TOKENS, Session, type TokenSource } from './session.ts';
+import { openUploadJournal } from './upload-journal.ts';
 
 export interface OpenOptions {
   readonly token?: TokenSource;
   /** For temp files. Default: a private folder that `close` removes. */
   readonly spoolDir?: string;
+  /** Where packs of interrupted uploads are noted, of all repos. Default: nowhere, and such an upload begins anew. */
+  readonly journalDir?: string;
   /** Makes the repo (and on a store the store) where it is not there yet. Default: NOT_FOUND then. */
   readonly create?: { readonly by: string; readonly remote: string | null };
   readonly random?: Random;
@@ -96,6 +101,7 @@ async function openRemote(
     spoolDir: spool.dir,
     random: options.random ?? secureRandom,
     ...(options.packSizeMaxBytes !== undefined && { packSizeMaxBytes: options.packSizeMaxBytes }),
+    ...journalOf(options, url.origin, url.repo),
     webUrl: described.webUrl,
     onClose: spool.remove,
   });
@@ -121,6 +127,8 @@ async function openDirect(
   const repository = await openRepository(backend, url.repo, {
     spoolDir: spool.dir,
     random: options.random ?? secureRandom,
+    ...(options.packSizeMaxBytes !== undefined && { packSizeMaxBytes: options.packSizeMaxBytes }),
+    ...journalOf(options, url.storeUrl, url.repo),
     ...(options.create && { create: options.create }),
   });
   const close = async (): Promise<void> => {
@@ -131,6 +139,16 @@ async function openDirect(
     }
   };
   return { ...repository, close };
+}
+
+function journalOf(
+  { journalDir, random = secureRandom }: OpenOptions,
+  store: string,
+  repo: RepoName,
+): { readonly journal?: UploadJournal } {
+  if (journalDir === undefined) return {};
+  const nowMs = (): number => Date.now();
+  return { journal: openUploadJournal({ folder: journalDir, store, repo, random, nowMs }) };
 }
 
 /** A store's backend, tried again where a failure may pass. */

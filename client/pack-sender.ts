@@ -8,8 +8,10 @@ import {
   PACK_SIZE_MAX_BYTES,
 } from '../core/cas/container-writer.ts';
 import { type EncodedFrame, FRAME_HEADER_SIZE_BYTES } from '../core/cas/frame.ts';
-import { FRAME_ENTRY_SIZE_BYTES } from '../core/cas/frame-table.ts';
+import { encodeFrameTable, FRAME_ENTRY_SIZE_BYTES } from '../core/cas/frame-table.ts';
+import type { NotedPack } from '../core/cas/upload-journal.ts';
 import { DatamonError } from '../core/errors.ts';
+import type { ContainerId } from '../core/keys.ts';
 import { parsePackAnswer } from '../core/meta/api-wire.ts';
 import type { Random } from '../core/random.ts';
 import type { RepoClient } from './repo-client.ts';
@@ -27,10 +29,13 @@ export interface PackSenderOptions {
   readonly signal: AbortSignal;
   /** Where a pack ends although there is room; tests choose it small. */
   readonly packSizeMaxBytes?: number;
+  /** Told of each pack once the server has it, before its ticket resolves. */
+  readonly onStored?: (pack: NotedPack) => Promise<void>;
 }
 
 /** A pack being filled, sent, or sent. */
 export interface SentPack {
+  readonly id: ContainerId;
   /** Resolves once the server has it. Nobody need listen. */
   readonly ticket: Promise<string>;
 }
@@ -46,11 +51,30 @@ interface OpenPack {
   readonly settle: (sending: Promise<string>) => void;
 }
 
+/** What a cut costs at most is a pack that was not whole: on a slow link packs are smaller. */
+const PACK_DURATION_MS = 20_000;
+export const SLOW_PACK_SIZE_BYTES = 8 * 1024 * 1024;
+
+/** How large packs should be, by how fast the last one went. */
+export class PackPace {
+  #packSizeBytes = SLOW_PACK_SIZE_BYTES;
+
+  get packSizeBytes(): number {
+    return this.#packSizeBytes;
+  }
+
+  observe(sentBytes: number, durationMs: number): void {
+    const wanted = Math.floor((sentBytes / Math.max(1, durationMs)) * PACK_DURATION_MS);
+    this.#packSizeBytes = Math.min(PACK_SIZE_MAX_BYTES, Math.max(SLOW_PACK_SIZE_BYTES, wanted));
+  }
+}
+
 export class PackSender {
   readonly #options: PackSenderOptions;
   readonly #inFlight = new Set<Promise<unknown>>();
   #open: OpenPack | null = null;
   #packCount = 0;
+  readonly #pace = new PackPace();
   #failure: unknown = null;
 
   constructor(options: PackSenderOptions) {
@@ -66,7 +90,7 @@ export class PackSender {
   async add(frame: EncodedFrame, credit: Credit): Promise<SentPack> {
     // Without this a file of any size would be cut to its end for a server that takes no more.
     if (this.#failure !== null) throw this.#failure;
-    const limit = this.#options.packSizeMaxBytes ?? PACK_SIZE_MAX_BYTES;
+    const limit = this.#options.packSizeMaxBytes ?? this.#pace.packSizeBytes;
     const growth = FRAME_HEADER_SIZE_BYTES + FRAME_ENTRY_SIZE_BYTES + frame.storedLength;
     if (this.#open !== null && this.#open.writer.sizeBytes + growth > limit) await this.seal();
     this.#open ??= openPack(this.#options);
@@ -102,9 +126,10 @@ export class PackSender {
   }
 
   async #send(pack: OpenPack): Promise<string> {
-    const { repo, signal } = this.#options;
+    const { repo, signal, onStored } = this.#options;
     try {
-      const { id, body, sizeBytes } = await pack.writer.seal();
+      const { id, body, sizeBytes, frames, trailer } = await pack.writer.seal();
+      const startedAtMs = performance.now();
       const answer = await repo.api.json(
         {
           method: 'PUT',
@@ -117,6 +142,10 @@ export class PackSender {
         },
         parsePackAnswer,
       );
+      this.#pace.observe(sizeBytes, performance.now() - startedAtMs);
+      const { tablesOffset } = trailer;
+      const table = encodeFrameTable(frames);
+      await onStored?.({ id, sizeBytes, tablesOffset, frames: table, ticket: answer.pack });
       return answer.pack;
     } finally {
       await pack.writer.dispose();
@@ -127,10 +156,11 @@ export class PackSender {
 function openPack({ spoolDir, random }: PackSenderOptions): OpenPack {
   const { promise, resolve } = deferred<string>();
   promise.catch(() => undefined);
+  const writer = createContainerWriter({ kind: 'pack', spoolDir, random });
   return {
-    writer: createContainerWriter({ kind: 'pack', spoolDir, random }),
+    writer,
     credits: [],
-    sent: { ticket: promise },
+    sent: { id: writer.id, ticket: promise },
     settle: resolve,
   };
 }

@@ -8,6 +8,7 @@ import type {
   PutOutcome,
   Receipt,
 } from '../core/cas/blob-store.ts';
+import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import { type Digest, parseDigest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { API_OIDS_COUNT_MAX, parseHasAnswer } from '../core/meta/api-wire.ts';
@@ -22,6 +23,8 @@ export interface RemoteStoreOptions {
   readonly random: Random;
   /** Where packs end; tests choose it small. */
   readonly packSizeMaxBytes?: number;
+  /** Remembers packs over interruptions; without one an interrupted put begins anew. */
+  readonly journal?: UploadJournal;
 }
 
 export class RemoteBlobStore implements BlobStore {
@@ -69,6 +72,7 @@ export class RemoteBlobStore implements BlobStore {
     const run = new UploadRun({
       ...this.#options,
       repo: this.#repo,
+      journal: this.#options.journal ?? null,
       pool: () => this.#repo.pool(),
       has: (oids) => this.#has(oids, signal),
       onProgress: options.onProgress,

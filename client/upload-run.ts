@@ -11,12 +11,14 @@ import {
 } from '../core/cas/blob-store.ts';
 import { type Chunker, chunks, createChunker } from '../core/cas/chunker.ts';
 import type { PoolParameters } from '../core/cas/pool.ts';
+import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import { createHasher, type Digest, digestOf } from '../core/digest.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import { parseRecordAnswer, type RecordAnswer } from '../core/meta/api-wire.ts';
 import { ChunkSorter } from './chunk-sorter.ts';
 import { FileUpload } from './file-upload.ts';
 import { PackSender, type PackSenderOptions } from './pack-sender.ts';
+import { ResumedPacks } from './resumed-packs.ts';
 import { windows } from './source-windows.ts';
 
 /** Sources asked about at once. */
@@ -32,10 +34,12 @@ const COPY_SIZE_MAX_BYTES = 1024 * 1024;
 const REHASH_BYTES_PER_MS = 10_000;
 const ANSWER_TIMEOUT_MIN_MS = 60_000;
 
-export interface UploadRunOptions extends PackSenderOptions {
+export interface UploadRunOptions extends Omit<PackSenderOptions, 'onStored'> {
   /** Asked once there is something to cut. */
   readonly pool: () => Promise<PoolParameters>;
   readonly has: (oids: readonly Digest[]) => Promise<ReadonlyMap<Digest, number>>;
+  /** Remembers packs over interruptions; null: nobody does. */
+  readonly journal: UploadJournal | null;
   readonly onProgress: PutOptions['onProgress'];
   readonly onOutcome: (outcome: PutOutcome) => void;
 }
@@ -47,6 +51,7 @@ export class UploadRun {
   readonly #options: UploadRunOptions;
   readonly #sender: PackSender;
   readonly #sorter: ChunkSorter;
+  readonly #resumed: ResumedPacks;
   #chunker: Promise<Chunker> | null = null;
   #group: FileUpload[] = [];
   #groupBytes = 0;
@@ -56,8 +61,13 @@ export class UploadRun {
 
   constructor(options: UploadRunOptions) {
     this.#options = options;
-    this.#sender = new PackSender(options);
-    this.#sorter = new ChunkSorter({ ...options, sender: this.#sender });
+    const { journal } = options;
+    this.#resumed = new ResumedPacks(journal);
+    this.#sender = new PackSender({
+      ...options,
+      ...(journal && { onStored: (pack) => journal.note(pack) }),
+    });
+    this.#sorter = new ChunkSorter({ ...options, sender: this.#sender, resumed: this.#resumed });
     this.#counted.requests = options.repo.api.requestCount;
   }
 
@@ -101,7 +111,7 @@ export class UploadRun {
   }
 
   async #take(source: BlobSource, settle: Settle): Promise<void> {
-    await this.#getChunker();
+    await Promise.all([this.#getChunker(), this.#resumed.load()]);
     const upload = new FileUpload(source, this.#options.onProgress);
     if (!(await this.#readOrSettle(upload, 'all', settle))) return;
     this.#group.push(upload);
@@ -160,10 +170,31 @@ export class UploadRun {
     for (let round = 0; uploads.length > 0; round += 1) {
       await this.#sorter.flush();
       await this.#sender.seal();
-      const answer = await this.#post(uploads);
-      uploads = this.#settleAnswered(uploads, answer, settle);
+      const answer = await this.#postOrResend(uploads);
+      const open = this.#settleAnswered(uploads, answer, settle);
+      await this.#forgetRecorded(uploads, answer);
+      uploads = open;
       if (uploads.length > 0) uploads = await this.#again({ uploads, answer, round, settle });
     }
+  }
+
+  /** A ticket of an interrupted put may have been refused: then what came with such tickets is missing. */
+  async #postOrResend(uploads: readonly FileUpload[]): Promise<RecordAnswer> {
+    try {
+      return await this.#post(uploads);
+    } catch (error) {
+      const missing = hasCode(error, 'INVALID') ? await this.#resumed.giveUp(uploads) : [];
+      if (missing.length === 0) throw error;
+      return { recorded: [], failed: [], missing };
+    }
+  }
+
+  async #forgetRecorded(uploads: readonly FileUpload[], answer: RecordAnswer): Promise<void> {
+    const recorded = new Set(answer.recorded.map(({ oid }) => oid));
+    const packs = uploads
+      .filter(({ source }) => recorded.has(source.oid))
+      .flatMap((upload) => [...upload.packs]);
+    await this.#options.journal?.forget(new Set(packs.map(({ id }) => id)));
   }
 
   async #post(uploads: readonly FileUpload[]): Promise<RecordAnswer> {
@@ -218,7 +249,7 @@ export class UploadRun {
       for (const upload of uploads) settle(upload.source, notTaken(upload, answer));
       return [];
     }
-    const missing = new Set(answer.missing);
+    const missing = new Set([...answer.missing, ...(await this.#resumed.giveUp(uploads))]);
     this.#sorter.forget(missing);
     const kept: FileUpload[] = [];
     for (const upload of uploads) {
@@ -233,8 +264,8 @@ export class UploadRun {
       fileCount: 1,
       logicalBytes: upload.source.sizeBytes,
       newBytes: upload.newBytes,
-      // The server counts frames, recipe and record; asked again after a lost answer it finds nothing new to count.
-      storedBytes: Math.max(upload.storedBytes, recorded.storedBytes),
+      resumedBytes: upload.resumedBytes,
+      storedBytes: upload.grownBytes(recorded.storedBytes),
       ...this.#takeCounts(),
     };
   }

@@ -6,6 +6,7 @@ import type { Backend } from './backend/backend.ts';
 import { openDirectStores } from './cas/direct-store.ts';
 import type { Ingest } from './cas/ingest.ts';
 import type { PoolParameters } from './cas/pool.ts';
+import type { UploadJournal } from './cas/upload-journal.ts';
 import { type PoolName, parsePoolName, type RepoName } from './keys.ts';
 import { DirectHistory } from './meta/history.ts';
 import { lockViolations } from './meta/lock-check.ts';
@@ -25,6 +26,10 @@ export interface OpenRepositoryOptions {
   /** For temp files; default: a folder of its own below the system's. */
   readonly spoolDir?: string;
   readonly random?: Random;
+  /** Remembers packs over interruptions; without one an interrupted put begins anew. */
+  readonly journal?: UploadJournal;
+  /** Where packs end; tests choose it small. */
+  readonly packSizeMaxBytes?: number;
   /** Where people can look at the repo. */
   readonly webUrl?: string;
 }
@@ -56,6 +61,8 @@ export async function openRepository(
     spoolDir,
     random,
     childrenOf,
+    ...(options.journal && { journal: options.journal }),
+    ...(options.packSizeMaxBytes && { packSizeMaxBytes: options.packSizeMaxBytes }),
   });
   const { blobs, pages, ingest } = stores;
   const locks = new DirectLocks({ backend, repo: name, random });

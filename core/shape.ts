@@ -44,6 +44,10 @@ export const count: Parse<number> = (value, where) =>
     ? value
     : refuse(value, where, 'a whole number from 0 to 2^53 − 1');
 
+/** A count that those who wrote before it was thought of left out. */
+export const countOrZero: Parse<number> = (value, where) =>
+  value === undefined ? 0 : count(value, where);
+
 export const digest: Parse<Digest> = (value, where) =>
   isDigest(value) ? value : refuse(value, where, 'a SHA-256 digest (64 lower-case hex digits)');
 

@@ -8,6 +8,9 @@ export const ownFolder = (repo: GitRepository): string => join(repo.commonDir, '
 /** Where pushes wait that are announced and not confirmed. The reference-transaction hook's shell part looks there too. */
 export const pendingFolder = (repo: GitRepository): string => join(ownFolder(repo), 'pending');
 
+/** Where packs of interrupted uploads are noted. */
+export const uploadsFolder = (repo: GitRepository): string => join(ownFolder(repo), 'uploads');
+
 /** True where a push may have been left open; cheap, so that any command can ask. */
 export async function hasOpenPushes(repo: GitRepository): Promise<boolean> {
   const names = await readdir(pendingFolder(repo)).catch(() => []);

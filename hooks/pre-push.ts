@@ -181,6 +181,7 @@ function pendingOf(push: Push, facts: PushFacts, refs: readonly PendingRef[]): L
 
 const NO_RECEIPT: PushReceipt = {
   newBytes: 0,
+  resumedBytes: 0,
   storedBytes: 0,
   packCount: 0,
   requestCount: 0,
@@ -215,6 +216,7 @@ const sumOf = (refs: readonly PendingRef[]): PushReceipt =>
   refs.reduce((sum, { receipt }) => {
     return {
       newBytes: sum.newBytes + receipt.newBytes,
+      resumedBytes: sum.resumedBytes + receipt.resumedBytes,
       storedBytes: sum.storedBytes + receipt.storedBytes,
       packCount: sum.packCount + receipt.packCount,
       requestCount: sum.requestCount + receipt.requestCount,

@@ -1,5 +1,12 @@
 /** The lines a push prints: what was found and sent before git's own report, bundle and URL after it. */
-import { formatBytes, formatCount, formatRate, formatReused, shortId } from '../client/format.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatRate,
+  formatResumed,
+  formatReused,
+  shortId,
+} from '../client/format.ts';
 import type { Receipt } from '../core/cas/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import type { GitSha } from '../core/keys.ts';
@@ -54,7 +61,7 @@ export function saySent(
   const { sizeBytes, receipt, durationMs } = sent;
   say(
     world,
-    `100% (${formatBytes(sizeBytes)}), ${formatBytes(receipt.newBytes)} new, sent ${formatBytes(receipt.storedBytes)}, ${formatRate(sizeBytes, durationMs)}, done`,
+    `100% (${formatBytes(sizeBytes)}), ${formatBytes(receipt.newBytes)} new, sent ${formatBytes(receipt.storedBytes)}, ${formatRate(sizeBytes, durationMs)}, done${formatResumed(receipt.resumedBytes)}`,
   );
 }
 

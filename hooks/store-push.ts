@@ -222,6 +222,7 @@ function shareOf(
   return {
     // Pages are the bundle's own, not the data's.
     newBytes: newFileBytes,
+    resumedBytes: total.resumedBytes,
     storedBytes: total.storedBytes,
     packCount: total.packCount,
     requestCount: total.requestCount,

@@ -7,7 +7,7 @@ import { DatamonError, hasCode } from '../core/errors.ts';
 import type { Repository } from '../core/meta/repository.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { type LfsEndpoint, lfsEndpoint } from '../git/lfs-endpoint.ts';
-import { ownFolder } from '../git/own-folder.ts';
+import { ownFolder, uploadsFolder } from '../git/own-folder.ts';
 import type { GitRepository } from '../git/repository.ts';
 import { type HookWorld, say } from './world.ts';
 
@@ -77,6 +77,7 @@ async function open(request: TargetRequest, mode: Target['mode']): Promise<Targe
   const repository = await openRepositoryUrl(withoutUser(request.lfsUrl), {
     token,
     signal,
+    journalDir: uploadsFolder(repo),
     ...(create === undefined ? {} : { create }),
     api: {
       onRetry: ({ error, attempt, attemptCount, delayMs }) => {

@@ -50,4 +50,5 @@ export const ACTION_TTL_MIN_SECONDS = 60 * 60;
 export const ACTION_TTL_MAX_SECONDS = 24 * 60 * 60;
 /** An action lives as long as its object takes at this rate. */
 export const ACTION_RATE_BYTES_PER_SECOND = 256 * 1024;
-export const TICKET_TTL_SECONDS = 24 * 60 * 60;
+/** As long as clients keep a note of the pack (client/upload-journal.ts): a push interrupted on Friday goes on on Monday. */
+export const TICKET_TTL_SECONDS = 14 * 24 * 60 * 60;

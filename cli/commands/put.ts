@@ -3,6 +3,7 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  formatResumed,
   formatReused,
   shortId,
 } from '../../client/format.ts';
@@ -94,7 +95,7 @@ async function runPut(context: Context, options: Options): Promise<Outcome<PutRo
   const made = await record(context, repository, { ...push, receipt, startedAtMs });
   if (label !== null) await repository.history.setLabel(label, made.bundle, by);
   context.talk(
-    `datamon: bundle ${shortId(made.bundle)} · ${formatBytes(sizeBytes)}, ${formatBytes(receipt.newBytes)} new · ${formatReused(sizeBytes, receipt.newBytes)} · ${formatDuration(Date.now() - startedAtMs)}`,
+    `datamon: bundle ${shortId(made.bundle)} · ${formatBytes(sizeBytes)}, ${formatBytes(receipt.newBytes)} new · ${formatReused(sizeBytes, receipt.newBytes)} · ${formatDuration(Date.now() - startedAtMs)}${formatResumed(receipt.resumedBytes)}`,
   );
   if (!made.recorded) context.talk(`datamon: ${branch} was at these very files already`);
   const url = repository.webUrl === null ? null : `${repository.webUrl}/bundle/${made.bundle}`;
@@ -209,7 +210,7 @@ async function moveOf(
   },
 ): Promise<RefMove> {
   const { push, head, bundle, commit } = made;
-  const { newBytes, storedBytes, packCount, requestCount } = push.receipt;
+  const { newBytes, resumedBytes, storedBytes, packCount, requestCount } = push.receipt;
   const { remote } = await history.info();
   return {
     pushId: randomHex(secureRandom, PUSH_ID_SIZE_BYTES) as PushId,
@@ -226,6 +227,7 @@ async function moveOf(
     pushedBy: push.by,
     receipt: {
       newBytes,
+      resumedBytes,
       storedBytes,
       packCount,
       requestCount,

@@ -116,6 +116,7 @@ export class BatchWriter {
       this.#oids.add(source.oid);
       this.#batch.push({ source, sunk, wasKnown });
     } catch (error) {
+      this.#options.writer.failed();
       yield { oid: source.oid, error: asDatamonError(error, source) };
     }
   }
@@ -141,6 +142,7 @@ export class BatchWriter {
         yield await this.#confirm(batched, receipts[index] as Receipt);
       }
     } catch (error) {
+      this.#options.writer.failed();
       for (const { source } of batch)
         yield { oid: source.oid, error: asDatamonError(error, source) };
     } finally {
@@ -186,6 +188,7 @@ export class BatchWriter {
         fileCount: 1,
         logicalBytes: source.sizeBytes,
         newBytes: Math.max(0, blob.newBytes - (isFirst ? cost.sharedRawBytes : 0)),
+        resumedBytes: blob.resumedBytes,
         storedBytes: blob.frameBytes + perFile + (isFirst ? remainder : 0),
         packCount: isFirst ? packs.packCount + cost.packCount : 0,
         requestCount: isFirst ? packs.packCount + cost.requestCount : 0,

@@ -24,6 +24,8 @@ export interface Receipt {
   readonly logicalBytes: number;
   /** Of these, bytes (uncompressed) of chunks that were not in the repo before. 0 means nothing was new. */
   readonly newBytes: number;
+  /** Of the new bytes, those that an interrupted put of this client had stored already: they were not sent again. */
+  readonly resumedBytes: number;
   /** What the store grew by: new chunks compressed and framed, plus records and recipes. */
   readonly storedBytes: number;
   /** Packs written. */
@@ -36,6 +38,7 @@ export const EMPTY_RECEIPT: Receipt = {
   fileCount: 0,
   logicalBytes: 0,
   newBytes: 0,
+  resumedBytes: 0,
   storedBytes: 0,
   packCount: 0,
   requestCount: 0,
@@ -46,6 +49,7 @@ export function addReceipts(a: Receipt, b: Receipt): Receipt {
     fileCount: a.fileCount + b.fileCount,
     logicalBytes: a.logicalBytes + b.logicalBytes,
     newBytes: a.newBytes + b.newBytes,
+    resumedBytes: a.resumedBytes + b.resumedBytes,
     storedBytes: a.storedBytes + b.storedBytes,
     packCount: a.packCount + b.packCount,
     requestCount: a.requestCount + b.requestCount,

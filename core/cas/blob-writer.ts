@@ -21,6 +21,7 @@ import type { Holdings } from './holdings.ts';
 import type { KnownChunks } from './known-chunks.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import { RecipeWriter } from './recipe-writer.ts';
+import type { Resumption } from './resumption.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import { type RecordDraft, waitingBytes } from './segment-publisher.ts';
 
@@ -32,12 +33,16 @@ export interface BlobWriterOptions extends PackWriterOptions {
   readonly condemned: Condemned;
   readonly holdings: Holdings;
   readonly committer: Committer;
+  /** Takes up what interrupted puts stored; null: nobody notes it. */
+  readonly resumption: Resumption | null;
 }
 
 /** A blob whose frames were handed to a sink. */
 export interface SunkBlob {
   readonly draft: RecordDraft;
   readonly newBytes: number;
+  /** Of these, in packs of an interrupted put. */
+  readonly resumedBytes: number;
   /** New frames, recipes included, with their headers. */
   readonly frameBytes: number;
 }
@@ -94,7 +99,8 @@ export class BlobWriter {
 
   /** The chunks of a file, those known marked as such. */
   async *chunksOf(source: BlobSource, options: PutOptions): AsyncIterable<ReadChunk> {
-    const { chunker, known } = this.#options;
+    const { chunker, known, resumption } = this.#options;
+    await resumption?.adopt();
     if (source.sizeBytes > chunker.minBytes) {
       await known.prepare(source.sizeBytes, source.basis ?? []);
     }
@@ -109,12 +115,16 @@ export class BlobWriter {
   ): Promise<SunkBlob> {
     const runs = new RunBuilder();
     const recipe = new RecipeWriter(source, into);
+    const { known } = this.#options;
     let newBytes = 0;
+    let resumedBytes = 0;
     let frameBytes = 0;
     for await (const chunk of chunks) {
       const stored = chunk.known ?? into.find('chunk', chunk.digest);
-      if (stored) runs.add(stored);
-      else {
+      if (stored) {
+        runs.add(stored);
+        resumedBytes += known.sparedBytes(stored);
+      } else {
         const frame = await (chunk.encoding ?? this.#lost(chunk));
         newBytes += frame.rawLength;
         frameBytes += framedSize(frame);
@@ -125,12 +135,22 @@ export class BlobWriter {
     await recipe.finish();
     frameBytes += recipe.frameBytes;
     const { oid, sizeBytes } = source;
-    return { draft: { oid, sizeBytes, kind: 'blob', runs }, newBytes, frameBytes };
+    const draft = { oid, sizeBytes, kind: 'blob', runs } as const;
+    return { draft, newBytes: newBytes + resumedBytes, resumedBytes, frameBytes };
   }
 
   newSink(): { readonly packs: PackWriter; readonly sink: FrameSink } {
-    const packs = new PackWriter(this.#options);
+    const { resumption } = this.#options;
+    const packs = new PackWriter({
+      ...this.#options,
+      ...(resumption && { onStored: (pack) => resumption.note(pack) }),
+    });
     return { packs, sink: new FrameSink(packs) };
+  }
+
+  /** What was stored for a put that failed is there for the next one. */
+  failed(): void {
+    this.#options.resumption?.failed();
   }
 
   #lost(chunk: ReadChunk): never {
@@ -144,7 +164,7 @@ export class BlobWriter {
     const { committer } = this.#options;
     const { packs, sink } = this.newSink();
     try {
-      const { draft, newBytes } = await this.sink(source, chunks, sink);
+      const { draft, newBytes, resumedBytes } = await this.sink(source, chunks, sink);
       const waiting = await sink.finish();
       const inlineBytes = waitingBytes(waiting);
       const cost = await committer.commit({ records: [draft], waiting });
@@ -152,10 +172,15 @@ export class BlobWriter {
         fileCount: 1,
         logicalBytes: source.sizeBytes,
         newBytes: newBytes - cost.sharedRawBytes,
+        resumedBytes,
         storedBytes: packs.storedBytes + inlineBytes + cost.overheadBytes - cost.sharedStoredBytes,
         packCount: packs.packCount + cost.packCount,
         requestCount: packs.packCount + cost.requestCount,
       };
+    } catch (error) {
+      await packs.dispose();
+      this.failed();
+      throw error;
     } finally {
       await packs.dispose();
     }

@@ -4,6 +4,7 @@
  * container is written anew with its own copy of the bytes, before anything resolves.
  */
 import { DatamonError } from '../errors.ts';
+import type { ContainerId } from '../keys.ts';
 import type { Condemned } from './condemned.ts';
 import { encodedOf, framesOf, openRange } from './container-reader.ts';
 import { type FrameHandle, RunBuilder, storedHandle } from './frame-handle.ts';
@@ -47,8 +48,8 @@ export interface CommitterOptions extends PublisherOptions {
   readonly condemned: Condemned;
   /** Calls `run` after `delayMs`. */
   readonly schedule: (delayMs: number, run: () => void) => void;
-  /** Told after each group that was written. */
-  readonly onPublished: () => void;
+  /** Told after each group that was written, and waited for by `settled` alone. `packs`: those that its records lean on. */
+  readonly onPublished: (packs: ReadonlySet<ContainerId>) => Promise<void>;
 }
 
 interface Waiter {
@@ -89,15 +90,15 @@ export class Committer {
     const group = this.#queue;
     this.#queue = [];
     try {
-      const costs = await this.#publishGroup(group.map(({ commit }) => commit));
+      const { costs, packs } = await this.#publishGroup(group.map(({ commit }) => commit));
       for (const [index, waiter] of group.entries()) waiter.resolve(costs[index] as CommitCost);
-      this.#options.onPublished();
+      await this.#options.onPublished(packs);
     } catch (error) {
       for (const waiter of group) waiter.reject(error);
     }
   }
 
-  async #publishGroup(group: readonly Commit[]): Promise<CommitCost[]> {
+  async #publishGroup(group: readonly Commit[]): Promise<PublishedGroup> {
     const shares = shareOut(group);
     const spent = { storedBytes: 0, packCount: 0, requestCount: 0 };
     let records = uniqueRecords(group);
@@ -110,7 +111,9 @@ export class Committer {
       spent.requestCount += publication.packCount + REQUESTS_PER_GROUP;
       await this.#options.condemned.look();
       const doomed = this.#doomed(records, publication);
-      if (doomed.length === 0) return costs(shares, spent);
+      if (doomed.length === 0) {
+        return { costs: costs(shares, spent), packs: packsOf(publication) };
+      }
       const copies = await this.#copyOut(doomed);
       records = copies.records;
       waiting = copies.waiting;
@@ -160,6 +163,17 @@ export class Committer {
       builder.add(sink.find(frame.kind, frame.digest) ?? (await sink.add(encodedOf(frame))));
     }
   }
+}
+
+interface PublishedGroup {
+  readonly costs: CommitCost[];
+  readonly packs: ReadonlySet<ContainerId>;
+}
+
+/** Packs that the published records lean on. */
+function packsOf({ runs }: Publication): ReadonlySet<ContainerId> {
+  const packs = runs.flat().filter(({ container }) => container.kind === 'pack');
+  return new Set(packs.map(({ container }) => container.id));
 }
 
 interface DoomedRecord {

@@ -178,6 +178,7 @@ export class DirectIngest implements Ingest {
           fileCount: 1,
           logicalBytes: draft.sizeBytes,
           newBytes,
+          resumedBytes: 0,
           storedBytes: newStoredBytes + (recipeBytes[index] ?? 0) + share,
           packCount: index === 0 ? packs.packCount + cost.packCount : 0,
           requestCount: index === 0 ? packs.packCount + cost.requestCount : 0,

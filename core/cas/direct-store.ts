@@ -1,7 +1,7 @@
 /** One repo's blobs and pages straight on a backend: BlobStore, PageStore and Ingest over one index and one committer. */
 import type { Backend } from '../backend/backend.ts';
 import type { Digest } from '../digest.ts';
-import type { RepoName } from '../keys.ts';
+import type { ContainerId, RepoName } from '../keys.ts';
 import { type Random, secureRandom } from '../random.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { BlobReader } from './blob-reader.ts';
@@ -18,7 +18,9 @@ import type { Ingest } from './ingest.ts';
 import { KnownChunks } from './known-chunks.ts';
 import { Merger } from './merger.ts';
 import type { PoolParameters } from './pool.ts';
+import { Resumption } from './resumption.ts';
 import { SegmentIndex } from './segment-index.ts';
+import type { UploadJournal } from './upload-journal.ts';
 
 export interface DirectStoreOptions {
   readonly backend: Backend;
@@ -30,6 +32,10 @@ export interface DirectStoreOptions {
   readonly random?: Random;
   /** Digests of the pages that a page of level ≥ 1 lists; none for level 0. Throws INVALID for what is no page. */
   readonly childrenOf: (page: Uint8Array) => readonly Digest[];
+  /** Remembers packs over interruptions; without one an interrupted put begins anew. */
+  readonly journal?: UploadJournal;
+  /** Where packs end; tests choose it small. */
+  readonly packSizeMaxBytes?: number;
   /** Calls `run` after `delayMs`; a timer unless told otherwise. */
   readonly schedule?: (delayMs: number, run: () => void) => void;
 }
@@ -50,12 +56,23 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
   const index = new SegmentIndex({ backend, repo, containers });
   const condemned = new Condemned(backend, pool.pool, random);
   const holdings = new Holdings({ backend, containers, condemned });
-  const base = { backend, containers, index, condemned, holdings, spoolDir, random };
+  const { packSizeMaxBytes } = options;
+  const base = {
+    ...{ backend, containers, index, condemned, holdings, spoolDir, random },
+    ...(packSizeMaxBytes !== undefined && { packSizeMaxBytes }),
+  };
   const merger = new Merger(base);
-  const committer = new Committer({ ...base, schedule, onPublished: () => merger.start() });
   const known = new KnownChunks(base);
+  const { journal } = options;
+  const resumption = journal === undefined ? null : new Resumption({ ...base, journal, known });
+  const onPublished = async (packs: ReadonlySet<ContainerId>): Promise<void> => {
+    merger.start();
+    await resumption?.recorded(packs);
+  };
+  const committer = new Committer({ ...base, schedule, onPublished });
   const reader = new BlobReader(base);
-  const writer = new BlobWriter({ ...base, chunker: createChunker(pool), known, committer });
+  const chunker = createChunker(pool);
+  const writer = new BlobWriter({ ...base, chunker, known, committer, resumption });
   await condemned.look();
 
   const blobs: BlobStore = {

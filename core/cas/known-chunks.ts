@@ -1,6 +1,7 @@
 /**
  * Which chunks this repo has stored already, and where. Asked in this order: the containers of the files this one resembles, those a
- * sampled digest leads to, and without either the newest ones within a budget. A miss costs duplicate bytes, never correctness.
+ * sampled digest leads to, and without either the newest ones within a budget; last, packs of interrupted puts that no record names
+ * yet. A miss costs duplicate bytes, never correctness.
  */
 import { type Digest, digestFromBytes } from '../digest.ts';
 import { hasCode } from '../errors.ts';
@@ -36,6 +37,12 @@ interface KnownTable {
   readonly frames: FrameTable;
 }
 
+/** A table of a pack that no record names yet. */
+interface AdoptedTable extends KnownTable {
+  /** Which frames were counted as spared. */
+  readonly counted: Uint8Array;
+}
+
 export class KnownChunks {
   readonly #options: KnownChunksOptions;
   readonly #tableCountMax: number;
@@ -44,8 +51,10 @@ export class KnownChunks {
   readonly #tables = new Map<ContainerId, KnownTable>();
   readonly #samples = new Map<Digest, ContainerRef>();
   readonly #sampled = new Set<ContainerId>();
+  readonly #adopted = new Map<ContainerId, AdoptedTable>();
   #last: KnownTable | null = null;
   #heldBytes = 0;
+  #adoptedBytes = 0;
 
   constructor(options: KnownChunksOptions) {
     this.#options = options;
@@ -85,7 +94,43 @@ export class KnownChunks {
       this.#use(table);
       return handle;
     }
+    for (const table of this.#adopted.values()) {
+      const handle = this.#findIn(table, digest);
+      if (handle !== null) return handle;
+    }
     return null;
+  }
+
+  /** Keeps a pack of an interrupted put in mind until a record names it. What is too much costs bytes only. */
+  adopt(ref: ContainerRef, frames: FrameTable): void {
+    const fits = this.#adoptedBytes + frames.heldBytes <= KNOWN_TABLES_SIZE_MAX_BYTES;
+    if (!fits || this.#adopted.has(ref.id)) return;
+    this.#adopted.set(ref.id, { ref, frames, counted: new Uint8Array(frames.count) });
+    this.#adoptedBytes += frames.heldBytes;
+  }
+
+  /** A record names it now: from here on it is found like any other. */
+  release(id: ContainerId): void {
+    const table = this.#adopted.get(id);
+    if (table === undefined) return;
+    this.#adopted.delete(id);
+    this.#adoptedBytes -= table.frames.heldBytes;
+    this.#keep({ ref: table.ref, frames: table.frames });
+  }
+
+  /** Bytes that an adopted pack spares by this chunk; each chunk counts once. */
+  sparedBytes({ rawLength, location }: FrameHandle): number {
+    const table = location === null ? undefined : this.#adopted.get(location.cell.id);
+    if (location === null || table === undefined) return 0;
+    const index = table.frames.indexAt(location.offset);
+    if (table.counted[index] !== 0) return 0;
+    table.counted[index] = 1;
+    return rawLength;
+  }
+
+  /** What was counted goes to nobody's account: that put failed. */
+  recount(): void {
+    for (const { counted } of this.#adopted.values()) counted.fill(0);
   }
 
   #findIn({ ref, frames }: KnownTable, digest: Digest): FrameHandle | null {
@@ -137,13 +182,17 @@ export class KnownChunks {
     if (this.#tables.has(ref.id) || !this.#options.holdings.mayLeanOn(ref.id)) return;
     try {
       const { frames } = await this.#options.containers.tables(ref);
-      if (frames.count === 0 || this.#tables.has(ref.id)) return;
-      this.#tables.set(ref.id, { ref, frames });
-      this.#heldBytes += frames.heldBytes;
+      this.#keep({ ref, frames });
     } catch (error) {
       // Lost or damaged tables make chunks unknown, nothing worse.
       if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
     }
+  }
+
+  #keep(table: KnownTable): void {
+    if (table.frames.count === 0 || this.#tables.has(table.ref.id)) return;
+    this.#tables.set(table.ref.id, table);
+    this.#heldBytes += table.frames.heldBytes;
     for (const [oldest, { frames }] of this.#tables) {
       const fits = this.#heldBytes <= KNOWN_TABLES_SIZE_MAX_BYTES || this.#tables.size === 1;
       if (this.#tables.size <= this.#tableCountMax && fits) return;

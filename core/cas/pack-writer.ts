@@ -12,8 +12,9 @@ import {
 } from './container-writer.ts';
 import { type Containers, refOf } from './containers.ts';
 import { type ContainerCell, type FrameHandle, framedSize, settle } from './frame-handle.ts';
-import { FRAME_ENTRY_SIZE_BYTES } from './frame-table.ts';
+import { encodeFrameTable, FRAME_ENTRY_SIZE_BYTES } from './frame-table.ts';
 import { storeContainer } from './store-container.ts';
+import type { NotedPack } from './upload-journal.ts';
 
 const PACKS_ON_THE_WAY_MAX = 2;
 
@@ -23,6 +24,8 @@ export interface PackWriterOptions {
   readonly spoolDir: string;
   readonly random: Random;
   readonly packSizeMaxBytes?: number;
+  /** Told of each pack once it is durable, before anything leans on it. */
+  readonly onStored?: (pack: NotedPack) => Promise<void>;
 }
 
 export class PackWriter {
@@ -89,6 +92,10 @@ export class PackWriter {
       const tables = openTables(pack.trailer, pack.tables, pack.sizeBytes, key);
       cell.ref = refOf(tables, 0);
       containers.remember(cell.ref, tables);
+      const { id, sizeBytes } = pack;
+      const { tablesOffset } = pack.trailer;
+      const frames = encodeFrameTable(pack.frames);
+      await this.#options.onStored?.({ id, sizeBytes, tablesOffset, frames, ticket: null });
       this.storedBytes += pack.sizeBytes;
       this.packCount += 1;
     } finally {

@@ -8,6 +8,7 @@ import { DatamonError } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
 import type { BlobReader } from './blob-reader.ts';
 import { inParallel } from './concurrency.ts';
+import type { Condemned } from './condemned.ts';
 import { readTables } from './container-reader.ts';
 import { type ContainerRef, type Containers, refOf } from './containers.ts';
 import { FRAME_HEADER_SIZE_BYTES, type FrameKind } from './frame.ts';
@@ -25,6 +26,7 @@ export interface RecipeProofOptions {
   readonly containers: Containers;
   readonly known: KnownChunks;
   readonly reader: BlobReader;
+  readonly condemned: Condemned;
 }
 
 /** A blob that was found whole and hashed. */
@@ -54,9 +56,10 @@ export class RecipeProof {
     this.#options = options;
   }
 
-  /** INVALID for an id that no stored pack has. */
+  /** INVALID for an id that no stored pack has. Condemned ones count as absent: what lies in them is missing. */
   async openPacks(ids: readonly ContainerId[]): Promise<void> {
-    await inParallel([...new Set(ids)], LOADS_IN_FLIGHT, async (id) => {
+    const open = [...new Set(ids)].filter((id) => !this.#options.condemned.has(id));
+    await inParallel(open, LOADS_IN_FLIGHT, async (id) => {
       this.#packs.push(await this.#openPack(id));
     });
   }

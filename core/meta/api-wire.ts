@@ -6,6 +6,7 @@ import { DatamonError, ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { type PoolName, parsePoolName, parseRepoName, type RepoName } from '../keys.ts';
 import {
   count,
+  countOrZero,
   digest,
   listOf,
   nullable,
@@ -150,6 +151,7 @@ export const parseReceipt: Parse<Receipt> = record<Receipt>({
   fileCount: count,
   logicalBytes: count,
   newBytes: count,
+  resumedBytes: countOrZero,
   storedBytes: count,
   packCount: count,
   requestCount: count,

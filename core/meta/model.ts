@@ -47,6 +47,8 @@ export interface BundleRules {
 /** What one push cost, as printed and as kept in the branch log. Sizes in bytes. */
 export interface PushReceipt {
   readonly newBytes: number;
+  /** Of these, what an interrupted push had stored already. */
+  readonly resumedBytes: number;
   readonly storedBytes: number;
   readonly packCount: number;
   readonly requestCount: number;

@@ -162,6 +162,7 @@ export async function estimateReceipt(
   }
   return {
     newBytes,
+    resumedBytes: 0,
     storedBytes: newBytes,
     packCount: 0,
     requestCount: 0,

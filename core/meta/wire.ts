@@ -6,6 +6,7 @@
 import { DatamonError } from '../errors.ts';
 import {
   count,
+  countOrZero,
   digest,
   flag,
   gitSha,
@@ -119,6 +120,7 @@ export const parseBundleDescriptor: Parse<BundleDescriptor> = record<BundleDescr
 
 export const parsePushReceipt: Parse<PushReceipt> = record<PushReceipt>({
   newBytes: count,
+  resumedBytes: countOrZero,
   storedBytes: count,
   packCount: count,
   requestCount: count,

@@ -23,6 +23,7 @@ const BUNDLE = digestOf('bundle');
 const NOW = '2026-01-01T00:00:00.000Z';
 const RECEIPT = {
   newBytes: 1,
+  resumedBytes: 0,
   storedBytes: 2,
   packCount: 3,
   requestCount: 4,

@@ -40,6 +40,7 @@ describe('hooks: lines', () => {
       totals: { fileCount: 3, sizeBytes: 1_200_000_000 },
       receipt: {
         newBytes: 30_100_000,
+        resumedBytes: 0,
         storedBytes: 1,
         packCount: 1,
         requestCount: 1,

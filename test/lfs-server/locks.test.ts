@@ -206,6 +206,7 @@ describe('locks', () => {
           pushedBy: 'Eve <eve@acme.io>',
           receipt: {
             newBytes: 0,
+            resumedBytes: 0,
             storedBytes: 0,
             packCount: 0,
             requestCount: 0,

@@ -15,6 +15,7 @@ export const REPO = parseRepoName('acme/weather');
 export const REMOTE = 'github.com/acme/weather';
 export const FREE_RECEIPT: PushReceipt = {
   newBytes: 1,
+  resumedBytes: 0,
   storedBytes: 2,
   packCount: 3,
   requestCount: 4,

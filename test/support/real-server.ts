@@ -17,6 +17,7 @@ import { makeTempDir } from './temp-dir.ts';
 
 export interface RealServer {
   readonly origin: string;
+  readonly port: number;
   readonly backend: Backend;
   /** To mint tokens that it accepts. */
   readonly signing: Settings['signing'];
@@ -27,6 +28,7 @@ export interface RealServer {
 }
 
 const running = new Set<() => Promise<void>>();
+const stops = new Map<number, () => Promise<void>>();
 
 afterEach('stop servers', async () => {
   for (const stop of running) await stop();
@@ -37,6 +39,8 @@ export interface RealServerOptions {
   readonly backend?: Backend;
   readonly anonymous?: Settings['anonymous'];
   readonly secret?: string;
+  /** Instead of the server that listens there. */
+  readonly port?: number;
 }
 
 export async function startRealServer(options: RealServerOptions = {}): Promise<RealServer> {
@@ -62,14 +66,18 @@ export async function startRealServer(options: RealServerOptions = {}): Promise<
     });
     const listening = await listen(app, { host: '127.0.0.1', port });
     const stop = async (): Promise<void> => {
+      running.delete(stop);
       await listening.stop(0);
       await repos.close();
     };
     running.add(stop);
+    stops.set(listening.port, stop);
     return { port: listening.port, stop };
   };
-  let current = await start(0);
+  if (options.port !== undefined) await stops.get(options.port)?.();
+  let current = await start(options.port ?? 0);
   return {
+    port: current.port,
     origin: `http://127.0.0.1:${current.port}`,
     backend,
     signing: settings.signing,

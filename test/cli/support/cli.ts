@@ -207,6 +207,7 @@ async function pushOne(repository: Repository, push: Seed, gitOld: GitSha | null
     pushedBy: 'Ada <ada@example.org>',
     receipt: {
       newBytes,
+      resumedBytes: 0,
       storedBytes: newBytes,
       packCount: 0,
       requestCount: 1,

@@ -269,6 +269,7 @@ export function moveTo(recorded: RecordedBundle, commit: GitSha, version: Pushed
     pushedBy: version.pushedBy ?? 'Ada Lovelace <ada@acme.io>',
     receipt: {
       newBytes: version.newBytes ?? recorded.totals.sizeBytes,
+      resumedBytes: 0,
       storedBytes: version.newBytes ?? recorded.totals.sizeBytes,
       packCount: 1,
       requestCount: 6,
