@@ -8,6 +8,7 @@ import { seizeOutput } from './answers.ts';
 import { type Clone, openClone } from './clone.ts';
 import { connect } from './connect.ts';
 import { withinTime } from './guard.ts';
+import { sweepTempFiles } from './leftovers.ts';
 import { createLogFile, type Log, logPath } from './log-file.ts';
 import { createLookAhead } from './look-ahead.ts';
 import type { InitRequest } from './messages.ts';
@@ -20,7 +21,6 @@ import {
   isAliveByProc,
   parseSharedMode,
   pidSpace,
-  sweepTempFiles,
   type TempFiles,
 } from './temp-files.ts';
 import { createTransfers } from './transfer.ts';
@@ -163,14 +163,20 @@ async function openTempFiles({ clone, deps, log }: World): Promise<TempFiles> {
   const opened = await clone();
   const lfsDirectory = await opened.lfsDirectory();
   const space = pidSpace();
-  const swept = await sweepTempFiles({ lfsDirectory, pidSpace: space, isAlive: isAliveByProc });
-  if (swept > 0) log(`removed ${swept} unfinished downloads of processes that are gone`);
+  const { leftovers, removedCount } = await sweepTempFiles({
+    lfsDirectory,
+    pidSpace: space,
+    isAlive: isAliveByProc,
+    nowMs: Date.now(),
+  });
+  if (removedCount > 0) log(`removed ${removedCount} unfinished downloads of no more use`);
   return createTempFiles({
     lfsDirectory,
     pid: deps.pid,
     sharedMode: parseSharedMode(await opened.sharedRepository()),
     random: secureRandom,
     pidSpace: space,
+    leftovers,
   });
 }
 

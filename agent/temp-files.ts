@@ -1,10 +1,11 @@
 /**
- * Download targets: `<lfs dir>/tmp/<oid>-datamon-<pid>-<nonce>.part`, on the file system of the LFS store because git-lfs
- * renames them into it. Invariant: a temp is either handed back whole or removed; what a killed process left behind goes
- * at the next start. Never a cache file: git-lfs takes the file away.
+ * Download targets: `<lfs dir>/datamon/<oid>-datamon-<pid>-<nonce>.part`, on the file system of the LFS store because git-lfs
+ * renames them into it, and not in its own `tmp`, which it clears by the hour. Promises: a temp belongs to one process; it is
+ * handed back whole, removed, or left as the beginning of the same object for whoever claims it next. Never a cache file, never
+ * a hard link: git-lfs takes the file away.
  */
-import { existsSync, readlinkSync, rmSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { constants, existsSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Digest, digestOf } from '../core/digest.ts';
@@ -14,7 +15,8 @@ import { type Random, randomHex } from '../core/random.ts';
 /** git's `core.sharedRepository`: bits to add to a file's mode, or the mode itself; null for the umask alone. */
 export type SharedMode = { readonly add: number } | { readonly exact: number } | null;
 
-const NAME_PATTERN = /^[0-9a-f]{64}-datamon-(\d+)-([0-9a-f]{8})[0-9a-f]{8}\.part$/;
+/** Less is not worth the room it takes meanwhile. */
+export const KEPT_SIZE_MIN_BYTES = 1024 * 1024;
 const FILE_MODE = 0o666;
 const PERMISSION_BITS = 0o777;
 
@@ -26,51 +28,81 @@ export interface TempFilesOptions {
   readonly random: Random;
   /** Which processes a pid can name; see `pidSpace`. */
   readonly pidSpace: string;
+  /** Beginnings of objects that interrupted downloads left, see `sweepTempFiles`. */
+  readonly leftovers?: Leftovers;
 }
+
+/** Paths of beginnings, by object. */
+export type Leftovers = Map<Digest, string[]>;
 
 export interface TempFile {
   readonly path: string;
   readonly handle: FileHandle;
+  /** What an interrupted download left in it, unproved; 0 for a new file. */
+  readonly foundBytes: number;
   /** Closes the file; from now on it belongs to git-lfs. */
   keep(): Promise<string>;
   /** Closes and removes it. */
   discard(): Promise<void>;
+  /** Closes it and leaves it for the next download of the same object, where enough of it is there. */
+  leave(): Promise<void>;
 }
 
 export interface TempFiles {
+  /** A new file, or the beginning that was left of this object. */
   create(oid: Digest): Promise<TempFile>;
-  /** At once and without waiting: every temp not handed back is removed. */
+  /** At once and without waiting: every temp not handed back is given up. */
   removeAll(): void;
 }
 
+export const tempFolder = (lfsDirectory: string): string => join(lfsDirectory, 'datamon');
+
 export function createTempFiles(options: TempFilesOptions): TempFiles {
-  const folder = join(options.lfsDirectory, 'tmp');
+  const folder = tempFolder(options.lfsDirectory);
   const unfinished = new Map<string, FileHandle>();
+  const leftovers = options.leftovers ?? new Map<Digest, string[]>();
+  const newPath = (oid: Digest): string => {
+    const nonce = `${options.pidSpace}${randomHex(options.random, 4)}`;
+    return join(folder, `${oid}-datamon-${options.pid}-${nonce}.part`);
+  };
+
   return {
     create: async (oid) => {
-      const nonce = `${options.pidSpace}${randomHex(options.random, 4)}`;
-      const path = join(folder, `${oid}-datamon-${options.pid}-${nonce}.part`);
-      const handle = await openNew(folder, path);
+      const path = newPath(oid);
+      const handle = (await claim(leftovers.get(oid) ?? [], path)) ?? (await openNew(folder, path));
       unfinished.set(path, handle);
+      const foundBytes = (await handle.stat()).size;
       await adjustMode(handle, options.sharedMode);
+      const close = async (): Promise<void> => {
+        unfinished.delete(path);
+        await handle.close().catch(() => undefined);
+      };
+      const discard = async (): Promise<void> => {
+        await close();
+        await rm(path, { force: true });
+      };
       return {
         path,
         handle,
+        foundBytes,
         keep: async () => {
-          await handle.close();
           unfinished.delete(path);
+          await handle.close();
           return path;
         },
-        discard: async () => {
-          await handle.close().catch(() => undefined);
-          await rm(path, { force: true });
-          unfinished.delete(path);
+        discard,
+        leave: async () => {
+          const { size } = await handle.stat();
+          if (size < KEPT_SIZE_MIN_BYTES) return await discard();
+          await close();
+          leftovers.set(oid, [...(leftovers.get(oid) ?? []), path]);
         },
       };
     },
     removeAll: () => {
       for (const [path, handle] of unfinished) {
-        rmSync(path, { force: true });
+        // What is large enough is claimed by the next process: this one's pid will be gone.
+        if (sizeOf(path) < KEPT_SIZE_MIN_BYTES) rmSync(path, { force: true });
         void handle.close().catch(() => undefined);
       }
       unfinished.clear();
@@ -78,10 +110,28 @@ export function createTempFiles(options: TempFilesOptions): TempFiles {
   };
 }
 
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Takes over the first of `leftovers` that nobody else took. A rename has one winner. */
+async function claim(leftovers: string[], path: string): Promise<FileHandle | null> {
+  for (let left = leftovers.pop(); left !== undefined; left = leftovers.pop()) {
+    try {
+      await rename(left, path);
+      return await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    } catch {
+      // Somebody else's now, or unreadable: a new file is always right.
+    }
+  }
+  return null;
+}
+
 async function openNew(folder: string, path: string): Promise<FileHandle> {
   try {
     await mkdir(folder, { recursive: true });
-    return await open(path, 'wx', FILE_MODE);
+    await rm(path, { force: true });
+    return await open(path, 'wx+', FILE_MODE);
   } catch (cause) {
     throw fileError(cause, `cannot create a file in ${folder}`);
   }
@@ -112,26 +162,6 @@ export function pidSpace(): string {
     // Only Linux has them.
   }
   return digestOf(`${hostname()}\n${namespace}`).slice(0, 8);
-}
-
-export interface SweepOptions {
-  readonly lfsDirectory: string;
-  readonly pidSpace: string;
-  readonly isAlive: (pid: number) => boolean;
-}
-
-/** Removes temps of processes that are gone. Another machine's are left to git-lfs, which clears its folder by age. */
-export async function sweepTempFiles(options: SweepOptions): Promise<number> {
-  const folder = join(options.lfsDirectory, 'tmp');
-  let removedCount = 0;
-  const names = await readdir(folder).catch(() => []);
-  for (const name of names) {
-    const match = NAME_PATTERN.exec(name);
-    if (match?.[2] !== options.pidSpace || options.isAlive(Number(match[1]))) continue;
-    await rm(join(folder, name), { force: true }).catch(() => undefined);
-    removedCount += 1;
-  }
-  return removedCount;
 }
 
 /** Where there is no `/proc`, everything counts as alive. */

@@ -1,18 +1,18 @@
 /** One object up or down. An upload is durable when it resolves; a download is a verified file of its own, or nothing is left. */
 import type { FileHandle } from 'node:fs/promises';
 import type { ByteStream } from '../core/bytes.ts';
-import { createHasher, type Hasher } from '../core/digest.ts';
-import { DatamonError } from '../core/errors.ts';
+import { DatamonError, hasCode } from '../core/errors.ts';
 import { downloadBasic, uploadBasic } from './basic-transfer.ts';
 import { type FileSource, openFileSource } from './file-source.ts';
 import { guarded, STALL_TIMEOUT_MS, throwIfStopped } from './guard.ts';
 import type { Log } from './log-file.ts';
 import type { LookAhead } from './look-ahead.ts';
 import type { DownloadRequest, ObjectRequest, UploadRequest } from './messages.ts';
+import { beginningOf, nothing, type Received } from './received.ts';
 import { type Pauses, type RetryOptions, withRetries } from './retry.ts';
 import type { Route, Routes } from './routes.ts';
 import type { TransferOptions, Transfers } from './session.ts';
-import { fileError, type TempFiles } from './temp-files.ts';
+import { fileError, type TempFile, type TempFiles } from './temp-files.ts';
 
 /** Stores retry below us already; plain HTTP does not. */
 const STORE_ATTEMPT_COUNT = 2;
@@ -51,11 +51,11 @@ export function createTransfers(options: TransfersOptions): Transfers {
       const target = await (await tempFiles()).create(request.oid);
       try {
         await guarded({ ...transfer, stallMs }, (guardedTransfer) =>
-          download(options, { request, file: target.handle }, guardedTransfer),
+          download(options, { request, target }, guardedTransfer),
         );
         return await target.keep();
       } catch (error) {
-        await target.discard();
+        await (mayGoOn(error) ? target.leave() : target.discard());
         throw error;
       }
     },
@@ -128,24 +128,44 @@ function retryOptions(
   };
 }
 
-interface Target {
-  readonly request: DownloadRequest;
-  readonly file: FileHandle;
+/** Failures that say nothing against the bytes that came before. */
+function mayGoOn(error: unknown): boolean {
+  return (['UNAVAILABLE', 'CANCELLED', 'UNAUTHENTICATED'] as const).some((code) =>
+    hasCode(error, code),
+  );
 }
 
-/** Bytes received so far, kept over interruptions so that only what is missing is asked for again. */
-interface Received {
-  bytes: number;
-  readonly hasher: Hasher;
+interface Incoming {
+  readonly request: DownloadRequest;
+  readonly target: TempFile;
 }
 
 async function download(
   options: TransfersOptions,
-  target: Target,
+  incoming: Incoming,
   transfer: TransferOptions,
 ): Promise<void> {
-  const { request } = target;
-  const received: Received = { bytes: 0, hasher: createHasher() };
+  const { request, target } = incoming;
+  const found = await beginningOf(request, target, transfer);
+  if (found.bytes > 0) options.log(`${request.oid}: goes on at byte ${found.bytes}`);
+  const problem = await downloadFrom(found, options, { incoming, transfer });
+  if (problem === null) return;
+  // What an interrupted download left may be damaged; what comes from the store now is not to blame for that.
+  if (found.foundBytes === 0) throw damaged(request, problem);
+  options.log(`${request.oid}: from the start, because: ${problem}`);
+  await target.handle.truncate(0);
+  const again = await downloadFrom(nothing(), options, { incoming, transfer });
+  if (again !== null) throw damaged(request, again);
+}
+
+/** Downloads what is missing. What is wrong with the whole, or null. */
+async function downloadFrom(
+  received: Received,
+  options: TransfersOptions,
+  { incoming, transfer }: { readonly incoming: Incoming; readonly transfer: TransferOptions },
+): Promise<string | null> {
+  const { request, target } = incoming;
+  const file = { request, handle: target.handle };
   await eitherWay(options, request, async (route) => {
     let startedAt = 0;
     await withRetries(
@@ -153,19 +173,16 @@ async function download(
       async () => {
         startedAt = received.bytes;
         if (startedAt === request.sizeBytes && startedAt > 0) return;
-        await receive(bytesFrom(route, request, { start: startedAt, signal: transfer.signal }), {
-          ...transfer,
-          target,
-          received,
-        });
+        const bytes = bytesFrom(route, request, { start: startedAt, signal: transfer.signal });
+        await receive(bytes, { ...transfer, file, received });
       },
       () => received.bytes > startedAt,
     );
   });
   if (received.bytes !== request.sizeBytes) {
-    throw damaged(request, `${received.bytes} bytes arrived instead of ${request.sizeBytes}`);
+    return `${received.bytes} bytes arrived instead of ${request.sizeBytes}`;
   }
-  if (received.hasher.digest() !== request.oid) throw damaged(request, 'other bytes arrived');
+  return received.hasher.digest() === request.oid ? null : 'other bytes arrived';
 }
 
 function bytesFrom(
@@ -178,18 +195,18 @@ function bytesFrom(
 }
 
 interface Receiver extends TransferOptions {
-  readonly target: Target;
+  readonly file: { readonly request: DownloadRequest; readonly handle: FileHandle };
   readonly received: Received;
 }
 
 async function receive(bytes: ByteStream, receiver: Receiver): Promise<void> {
-  const { target, received, signal, onProgress } = receiver;
+  const { file, received, signal, onProgress } = receiver;
   for await (const piece of bytes) {
     throwIfStopped(signal);
-    if (received.bytes + piece.length > target.request.sizeBytes) {
-      throw damaged(target.request, `more than ${target.request.sizeBytes} bytes arrived`);
+    if (received.bytes + piece.length > file.request.sizeBytes) {
+      throw damaged(file.request, `more than ${file.request.sizeBytes} bytes arrived`);
     }
-    await writeAll(target.file, piece, received.bytes);
+    await writeAll(file.handle, piece, received.bytes);
     received.hasher.update(piece);
     received.bytes += piece.length;
     onProgress(received.bytes);

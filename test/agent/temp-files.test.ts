@@ -2,14 +2,15 @@
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { LEFTOVER_AGE_MAX_MS, sweepTempFiles } from '../../agent/leftovers.ts';
 import {
   createTempFiles,
   fileError,
   isAliveByProc,
+  KEPT_SIZE_MIN_BYTES,
   parseSharedMode,
   pidSpace,
   type SharedMode,
-  sweepTempFiles,
 } from '../../agent/temp-files.ts';
 import { digestOf } from '../../core/digest.ts';
 import { secureRandom } from '../../core/random.ts';
@@ -33,6 +34,8 @@ describe('agent/temp-files', () => {
       random: secureRandom,
       pidSpace: SPACE,
     });
+  const sweep = (isAlive: (pid: number) => boolean, nowMs = Date.now()) =>
+    sweepTempFiles({ lfsDirectory: folder, pidSpace: SPACE, isAlive, nowMs });
   const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
 
   it('creates with the mode the umask leaves', async () => {
@@ -63,14 +66,14 @@ describe('agent/temp-files', () => {
     const path = await kept.keep();
     await made.create(OID);
     made.removeAll();
-    expect(await readdir(join(folder, 'tmp'))).to.deep.equal([
-      path.slice(join(folder, 'tmp/').length),
+    expect(await readdir(join(folder, 'datamon'))).to.deep.equal([
+      path.slice(join(folder, 'datamon/').length),
     ]);
   });
 
   it('sweeps what dead processes of this machine left, and nothing else', async () => {
-    const tmp = join(folder, 'tmp');
-    await mkdir(tmp);
+    const own = join(folder, 'datamon');
+    await mkdir(own);
     const dead = `${OID}-datamon-100-${SPACE}01234567.part`;
     const others = [
       `${OID}-datamon-200-${SPACE}01234567.part`,
@@ -78,15 +81,32 @@ describe('agent/temp-files', () => {
       `${OID}-12345`,
       'datamon-100-notes.txt',
     ];
-    for (const name of [dead, ...others]) await writeFile(join(tmp, name), 'x');
-    const isAlive = (pid: number) => pid === 200;
-    expect(await sweepTempFiles({ lfsDirectory: folder, pidSpace: SPACE, isAlive })).to.equal(1);
-    expect((await readdir(tmp)).sort()).to.deep.equal(others.sort());
+    for (const name of [dead, ...others]) await writeFile(join(own, name), 'x');
+    const swept = await sweep((pid) => pid === 200);
+    expect(swept.removedCount).to.equal(1);
+    expect(swept.leftovers.size).to.equal(0);
+    expect((await readdir(own)).sort()).to.deep.equal(others.sort());
+  });
+
+  it('keeps a beginning that is large enough, until the object is there or a week is over', async () => {
+    const own = join(folder, 'datamon');
+    await mkdir(own);
+    const path = join(own, `${OID}-datamon-100-${SPACE}01234567.part`);
+    const stranger = join(own, `${OID}-datamon-100-bbbbbbbb01234567.part`);
+    for (const file of [path, stranger]) await writeFile(file, Buffer.alloc(KEPT_SIZE_MIN_BYTES));
+    expect([...(await sweep(() => false)).leftovers]).to.deep.equal([[OID, [path]]]);
+    const objects = join(folder, 'objects', OID.slice(0, 2), OID.slice(2, 4));
+    await mkdir(objects, { recursive: true });
+    await writeFile(join(objects, OID), 'x');
+    expect((await sweep(() => false)).removedCount).to.equal(1);
+    expect(await readdir(own)).to.have.length(1);
+    const later = Date.now() + LEFTOVER_AGE_MAX_MS + 60_000;
+    expect((await sweep(() => false, later)).removedCount).to.equal(1);
+    expect(await readdir(own)).to.deep.equal([]);
   });
 
   it('sweeps nothing where there is no folder yet', async () => {
-    const none = { lfsDirectory: join(folder, 'none'), pidSpace: SPACE, isAlive: () => false };
-    expect(await sweepTempFiles(none)).to.equal(0);
+    expect((await sweep(() => false)).removedCount).to.equal(0);
   });
 
   it('knows the living, and tells one place of pids from another by eight digits', () => {

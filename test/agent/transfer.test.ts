@@ -2,13 +2,15 @@
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { sweepTempFiles } from '../../agent/leftovers.ts';
 import type { Action, DownloadRequest, UploadRequest } from '../../agent/messages.ts';
 import type { Route, Routes } from '../../agent/routes.ts';
-import { createTempFiles } from '../../agent/temp-files.ts';
+import { createTempFiles, KEPT_SIZE_MIN_BYTES } from '../../agent/temp-files.ts';
 import { createTransfers } from '../../agent/transfer.ts';
 import { type Digest, digestOf } from '../../core/digest.ts';
 import { DatamonError, type ErrorCode } from '../../core/errors.ts';
 import { secureRandom } from '../../core/random.ts';
+import { seededBytes } from '../support/splitmix64.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { type PlannedBlobs, plannedBlobs } from './support/blobs.ts';
 
@@ -40,14 +42,18 @@ describe('agent/transfer', () => {
   const transfers = (routes: Routes = directRoutes(), stallMs = 60_000) =>
     createTransfers({
       routes,
-      temps: async () =>
-        createTempFiles({
-          lfsDirectory: folder,
+      temps: async () => {
+        const place = { lfsDirectory: folder, pidSpace: '0123abcd' };
+        const isAlive = (pid: number) => pid === 7;
+        const { leftovers } = await sweepTempFiles({ ...place, isAlive, nowMs: Date.now() });
+        return createTempFiles({
+          ...place,
           pid: 7,
           sharedMode: null,
           random: secureRandom,
-          pidSpace: '0123abcd',
-        }),
+          leftovers,
+        });
+      },
       pauses: { sleep: async () => undefined, random: () => 0 },
       log: (text) => logged.push(text),
       stallMs,
@@ -58,7 +64,7 @@ describe('agent/transfer', () => {
     onProgress: (bytes: number) => void progress.push(bytes),
   });
 
-  const temps = (): Promise<string[]> => readdir(join(folder, 'tmp')).catch(() => []);
+  const temps = (): Promise<string[]> => readdir(join(folder, 'datamon')).catch(() => []);
 
   async function uploadOf(content: string, name = 'file'): Promise<UploadRequest> {
     const path = join(folder, name);
@@ -204,7 +210,7 @@ describe('agent/transfer', () => {
       const oid = blobs.add(CONTENT);
       const path = await transfers().download(downloadOf(oid), options());
       expect(path).to.match(
-        new RegExp(`^${folder}/tmp/${oid}-datamon-7-0123abcd[0-9a-f]{8}\\.part$`),
+        new RegExp(`^${folder}/datamon/${oid}-datamon-7-0123abcd[0-9a-f]{8}\\.part$`),
       );
       expect(await readFile(path, 'utf8')).to.equal(CONTENT);
       expect(progress.at(-1)).to.equal(CONTENT.length);
@@ -283,6 +289,79 @@ describe('agent/transfer', () => {
       expect(await temps()).to.deep.equal([]);
     });
 
+    describe('that was interrupted before', () => {
+      const LARGE = seededBytes(5, 3 * KEPT_SIZE_MIN_BYTES);
+      const KEPT = 2 * KEPT_SIZE_MIN_BYTES;
+
+      /** The beginning that a killed process left. */
+      async function leftOf(beginning: Uint8Array): Promise<void> {
+        await mkdir(join(folder, 'datamon'), { recursive: true });
+        const name = `${digestOf(LARGE)}-datamon-99-0123abcdffffffff.part`;
+        await writeFile(join(folder, 'datamon', name), beginning);
+      }
+
+      async function get(): Promise<Buffer> {
+        const oid = blobs.add(LARGE);
+        return readFile(await transfers().download(downloadOf(oid, LARGE.length), options()));
+      }
+
+      it('goes on at the byte the file ends with, by a file of its own', async () => {
+        await leftOf(LARGE.subarray(0, KEPT));
+        expect((await get()).equals(LARGE)).to.equal(true);
+        expect(blobs.reads).to.deep.equal([KEPT]);
+        expect(await temps()).to.have.length(1);
+        expect(progress).to.deep.equal([...progress].sort((a, b) => a - b));
+      });
+
+      it('asks for nothing where all of it came', async () => {
+        await leftOf(LARGE);
+        expect((await get()).equals(LARGE)).to.equal(true);
+        expect(blobs.reads).to.deep.equal([]);
+      });
+
+      it('begins anew, once, where the beginning was damaged', async () => {
+        const damaged = Buffer.from(LARGE.subarray(0, KEPT));
+        damaged.fill(0, KEPT - 4096);
+        await leftOf(damaged);
+        expect((await get()).equals(LARGE)).to.equal(true);
+        expect(blobs.reads).to.deep.equal([KEPT, undefined]);
+      });
+
+      it('begins anew where more was left than the object has', async () => {
+        await leftOf(Buffer.concat([LARGE, Buffer.from('more')]));
+        expect((await get()).equals(LARGE)).to.equal(true);
+        expect(blobs.reads).to.deep.equal([undefined]);
+      });
+
+      it('is left for the next one where it is stopped again, in this process too', async () => {
+        const oid = blobs.add(LARGE);
+        const same = transfers();
+        const work = same.download(downloadOf(oid, LARGE.length), {
+          signal: stop.signal,
+          onProgress: (bytes) => bytes > KEPT && stop.abort(),
+        });
+        await failure(work, 'CANCELLED');
+        expect(await temps()).to.have.length(1);
+        stop = new AbortController();
+        const path = await same.download(downloadOf(oid, LARGE.length), options());
+        expect((await readFile(path)).equals(LARGE)).to.equal(true);
+        expect(blobs.reads.at(-1)).to.be.at.least(KEPT);
+        expect(await temps()).to.have.length(1);
+      });
+
+      it('one of two processes takes the beginning, the other a new file', async () => {
+        await leftOf(LARGE.subarray(0, KEPT));
+        const oid = blobs.add(LARGE);
+        const [first, second] = [transfers(), transfers()];
+        const paths = await Promise.all(
+          [first, second].map((each) => each.download(downloadOf(oid, LARGE.length), options())),
+        );
+        expect(new Set(paths).size).to.equal(2);
+        for (const path of paths) expect((await readFile(path)).equals(LARGE)).to.equal(true);
+        expect(blobs.reads.filter((start) => start === KEPT)).to.have.length(1);
+      });
+    });
+
     it('leaves nothing when stopped in the middle', async () => {
       const oid = blobs.add(CONTENT);
       const work = transfers().download(downloadOf(oid), {
@@ -294,10 +373,10 @@ describe('agent/transfer', () => {
     });
 
     it('says so where the LFS folder cannot be written', async () => {
-      await writeFile(join(folder, 'tmp'), 'a file in the way');
+      await writeFile(join(folder, 'datamon'), 'a file in the way');
       const oid = blobs.add(CONTENT);
       const error = await failure(transfers().download(downloadOf(oid), options()), 'UNSUPPORTED');
-      expect(error.message).to.include(join(folder, 'tmp'));
+      expect(error.message).to.include(join(folder, 'datamon'));
     });
 
     it('reads a store that hangs no longer than it may', async () => {
@@ -312,7 +391,7 @@ describe('agent/transfer', () => {
         ...directRoutes(),
         find: async () => ({ kind: 'datamon', blobs: hanging, batch: null }) as Route,
       };
-      await mkdir(join(folder, 'tmp'), { recursive: true });
+      await mkdir(join(folder, 'datamon'), { recursive: true });
       await failure(
         transfers(routes, 20).download(downloadOf(digestOf('x')), options()),
         'UNAVAILABLE',

@@ -6,6 +6,7 @@ import { type Digest, digestOf } from '../../../core/digest.ts';
 import { DatamonError } from '../../../core/errors.ts';
 
 const PIECE_SIZE_BYTES = 10;
+const LARGE_PIECE_SIZE_BYTES = 64 * 1024;
 
 export interface PlannedBlobs extends BlobStore {
   readonly stored: Map<Digest, Buffer>;
@@ -70,11 +71,13 @@ export function plannedBlobs(): PlannedBlobs {
       }
       const breakAt = breaks.shift() ?? null;
       let sent = 0;
-      for (let at = range?.start ?? 0; at < bytes.length; at += PIECE_SIZE_BYTES) {
+      const large = bytes.length > LARGE_PIECE_SIZE_BYTES;
+      const size = large ? LARGE_PIECE_SIZE_BYTES : PIECE_SIZE_BYTES;
+      for (let at = range?.start ?? 0; at < bytes.length; at += size) {
         if (breakAt !== null && sent >= breakAt)
           throw new DatamonError('UNAVAILABLE', 'broken off');
-        yield bytes.subarray(at, at + PIECE_SIZE_BYTES);
-        sent += PIECE_SIZE_BYTES;
+        yield bytes.subarray(at, at + size);
+        sent += size;
       }
     },
     has: async (oids) =>

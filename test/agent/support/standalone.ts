@@ -66,8 +66,8 @@ export async function lfsFolder(repo: GitRepo, name: string): Promise<string> {
   );
 }
 
-/** Our files in the temp folder of the LFS store; git-lfs has its own there. */
+/** Unfinished downloads in the LFS folder. */
 export async function leftovers(repo: GitRepo): Promise<readonly string[]> {
-  const names = await readdir(await lfsFolder(repo, 'tmp')).catch(() => []);
+  const names = await readdir(await lfsFolder(repo, 'datamon')).catch(() => []);
   return names.filter((name) => name.includes('-datamon-'));
 }
