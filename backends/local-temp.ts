@@ -3,10 +3,9 @@
  * dead process left from what a living one is busy with.
  */
 import { randomBytes } from 'node:crypto';
-import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf } from '../core/digest.ts';
-import { systemCode } from './local-errors.ts';
+import type { LocalHost } from '../core/local-host.ts';
 import type { LocalFs } from './local-fs.ts';
 
 export const TEMP_FOLDER = 'tmp';
@@ -18,40 +17,6 @@ export const STRANGER_AGE_MAX_MS = 60 * 60 * 1000;
 export const OWN_AGE_MAX_MS = 24 * STRANGER_AGE_MAX_MS;
 /** So that an opening stays quick however much was left over; the next one goes on. */
 export const SWEEP_COUNT_MAX = 1000;
-
-/** The process that writes, as far as others can check on it. */
-export interface LocalHost {
-  /** 12 hex digits: equal for processes that see each other's process ids, and new after each boot. */
-  readonly id: string;
-  readonly pid: number;
-  isAlive(pid: number): Promise<boolean>;
-}
-
-/** Linux tells all of it below /proc; elsewhere every process is a stranger to every other. */
-export async function currentHost(): Promise<LocalHost> {
-  try {
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
-    const pids = await readlink('/proc/self/ns/pid');
-    const pid = Number(await readlink('/proc/self'));
-    if (!Number.isSafeInteger(pid)) return stranger();
-    return { id: digestOf(`${boot}\n${pids}`).slice(0, 12), pid, isAlive: isAliveBelowProc };
-  } catch {
-    return stranger();
-  }
-}
-
-async function isAliveBelowProc(pid: number): Promise<boolean> {
-  try {
-    await readlink(`/proc/${pid}/cwd`);
-    return true;
-  } catch (error) {
-    return systemCode(error) !== 'ENOENT';
-  }
-}
-
-function stranger(): LocalHost {
-  return { id: randomBytes(6).toString('hex'), pid: 0, isAlive: async () => true };
-}
 
 export function tempName(host: LocalHost): string {
   return `${host.id}-${host.pid}-${randomBytes(16).toString('hex')}`;

@@ -14,12 +14,13 @@ import { sized } from '../core/backend/sized.ts';
 import type { ByteStream } from '../core/bytes.ts';
 import { DatamonError } from '../core/errors.ts';
 import { type Key, parseKey } from '../core/keys.ts';
+import { currentHost, type LocalHost } from '../core/local-host.ts';
 import { guarded, localError, systemCode } from './local-errors.ts';
 import { createLocalFolders, type LocalFolders } from './local-folders.ts';
 import { type LocalFile, type LocalFs, nodeFs } from './local-fs.ts';
 import { infoOf, isAbsence, listLocal, statOptional } from './local-list.ts';
 import { publish } from './local-publish.ts';
-import { currentHost, type LocalHost, sweepTemps, TEMP_FOLDER, tempName } from './local-temp.ts';
+import { sweepTemps, TEMP_FOLDER, tempName } from './local-temp.ts';
 
 const READ_SIZE_BYTES = 256 * 1024;
 

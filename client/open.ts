@@ -1,7 +1,4 @@
 /** A repo by its URL: straight on its store, or through its server. Callers get the port and need not know which. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { openBackend } from '../backends/open.ts';
 import type { Backend } from '../core/backend/backend.ts';
 import { createRetryingBackend } from '../core/backend/retrying.ts';
@@ -20,6 +17,7 @@ import { RepoClient } from './repo-client.ts';
 import { parseEndpoint, parseRepoUrl, type ServerRepoUrl, type StoreRepoUrl } from './repo-url.ts';
 import { FIRST_CONTACT_POLICY, REAL_PACE } from './retry.ts';
 import { NO_TOKENS, Session, type TokenSource } from './session.ts';
+import { openSpoolFolder, type SpoolFolder } from './spool-folder.ts';
 import { openUploadJournal } from './upload-journal.ts';
 
 export interface OpenOptions {
@@ -83,7 +81,7 @@ export async function listRepositories(
 async function openRemote(
   url: ServerRepoUrl,
   options: OpenOptions,
-  spool: Spool,
+  spool: SpoolFolder,
 ): Promise<Repository> {
   const api = apiOf(url.url, options);
   const { base } = await discover(api, url);
@@ -121,7 +119,7 @@ export function apiOf(
 async function openDirect(
   url: StoreRepoUrl,
   options: OpenOptions,
-  spool: Spool,
+  spool: SpoolFolder,
 ): Promise<Repository> {
   const backend = await openStoreBackend(url.storeUrl, options.signal);
   const repository = await openRepository(backend, url.repo, {
@@ -168,13 +166,7 @@ async function sleepUnlessStopped(ms: number, signal: AbortSignal | undefined): 
   }
 }
 
-interface Spool {
-  readonly dir: string;
-  readonly remove: () => Promise<void>;
-}
-
-async function openSpool(given: string | undefined): Promise<Spool> {
-  if (given !== undefined) return { dir: given, remove: () => Promise.resolve() };
-  const dir = await mkdtemp(join(tmpdir(), 'datamon-'));
-  return { dir, remove: () => rm(dir, { recursive: true, force: true }) };
+/** A given folder is the caller's to remove. */
+async function openSpool(given: string | undefined): Promise<SpoolFolder> {
+  return given === undefined ? openSpoolFolder() : { dir: given, remove: () => Promise.resolve() };
 }

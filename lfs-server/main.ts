@@ -1,9 +1,8 @@
 /** `datamon serve`: reads its configuration, opens the store, listens, and stops when told to. */
-import { randomUUID } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { openBackend } from '../backends/open.ts';
+import { openSpoolFolder } from '../client/spool-folder.ts';
 import { DEFAULT_ISSUER, newSecret, parseSecret, type Secret } from '../client/tokens.ts';
 import { DatamonError } from '../core/errors.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
@@ -12,7 +11,7 @@ import { createApp } from './app.ts';
 import { createBatchMemory } from './batch-memory.ts';
 import { isLoopback, parseServeConfig, type ServeConfig } from './config.ts';
 import { type Listening, listen } from './listen.ts';
-import { createRepos, type Repos } from './repos.ts';
+import { createRepos } from './repos.ts';
 import { createLog } from './request-log.ts';
 import { DEFAULT_LIMITS, type Settings } from './settings.ts';
 import { createSpaceWatch } from './space-watch.ts';
@@ -91,7 +90,8 @@ function hostsOf({ listen: { host }, publicUrl }: ServeConfig): ReadonlySet<stri
 
 async function serve(config: ServeConfig, settings: Settings, io: Io): Promise<void> {
   const backend = await openBackend(config.store);
-  const spoolDir = join(tmpdir(), `datamon-serve-${randomUUID()}`);
+  const spool = await openSpoolFolder();
+  const spoolDir = spool.dir;
   const repos = createRepos(await openStoreSource({ backend, spoolDir }));
   try {
     const app = createApp({
@@ -107,7 +107,8 @@ async function serve(config: ServeConfig, settings: Settings, io: Io): Promise<v
     await told(io.signal);
     await listening.stop();
   } finally {
-    await closeAll(repos, spoolDir);
+    await repos.close();
+    await spool.remove();
   }
 }
 
@@ -120,9 +121,4 @@ function announce({ store }: ServeConfig, { host, port }: Listening, io: Io): vo
 function told(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((done) => signal.addEventListener('abort', () => done(), { once: true }));
-}
-
-async function closeAll(repos: Repos, spoolDir: string): Promise<void> {
-  await repos.close();
-  await rm(spoolDir, { recursive: true, force: true });
 }

@@ -1,8 +1,8 @@
 /** Power loss at every call a local store makes: what was acknowledged is there and whole, everything else is whole or absent. */
 import { expect } from 'chai';
 import { openLocalBackend } from '../../backends/local.ts';
-import type { LocalHost } from '../../backends/local-temp.ts';
 import { type Backend, bytesBody } from '../../core/backend/backend.ts';
+import type { LocalHost } from '../../core/local-host.ts';
 import { asKey, listed, read } from '../conformance/bodies.ts';
 import { CrashFs, type Survival } from '../support/crash-fs.ts';
 import { seededBytes, splitmix64 } from '../support/splitmix64.ts';

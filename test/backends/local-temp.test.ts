@@ -1,13 +1,8 @@
 /** Which unfinished files an opening sweeps: those of dead processes and those left untouched for long, no others. */
 import { expect } from 'chai';
 import { openLocalBackend } from '../../backends/local.ts';
-import {
-  claimName,
-  currentHost,
-  type LocalHost,
-  SWEEP_COUNT_MAX,
-  tempName,
-} from '../../backends/local-temp.ts';
+import { claimName, SWEEP_COUNT_MAX, tempName } from '../../backends/local-temp.ts';
+import { currentHost, type LocalHost } from '../../core/local-host.ts';
 import { CrashFs } from '../support/crash-fs.ts';
 
 const ROOT = '/data/store';

@@ -1,7 +1,7 @@
 /** A local store on a file system in memory, and the calls it makes there. */
 import { openLocalBackend } from '../../backends/local.ts';
-import type { LocalHost } from '../../backends/local-temp.ts';
 import type { Backend } from '../../core/backend/backend.ts';
+import type { LocalHost } from '../../core/local-host.ts';
 import { CrashFs } from './crash-fs.ts';
 
 export const ROOT = '/data/store';
