@@ -1,7 +1,9 @@
 /** How the agent reaches a repo: by its URL, with the token of the batch where a server gave one, else with what git knows. Never asks a person. */
+import { CACHE_SIZE_KEY, cachePlace } from '../client/cache-place.ts';
 import { openRepositoryUrl } from '../client/open.ts';
 import type { TokenSource } from '../client/session.ts';
 import type { Repository } from '../core/meta/repository.ts';
+import { getConfig } from '../git/config.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { uploadsFolder } from '../git/own-folder.ts';
 import { remoteId } from '../git/remote-id.ts';
@@ -23,7 +25,10 @@ export async function connect(url: string, options: ConnectOptions): Promise<Rep
   const { init, signal } = options;
   const create = init.operation === 'upload' ? { create: await creation(options) } : {};
   const token = tokens(options);
-  return await openRepositoryUrl(url, { token, signal, ...create, ...(await journal(options)) });
+  const setting = async () => getConfig((await options.repo()).git, CACHE_SIZE_KEY);
+  const cache = () => cachePlace(options.env, setting);
+  const journaled = await journal(options);
+  return await openRepositoryUrl(url, { token, signal, cache, ...create, ...journaled });
 }
 
 /** An upload that was interrupted in this clone goes on, whoever began it: the agent, or a hook. */

@@ -1,11 +1,13 @@
 /** What every verb gets: the world, how to talk, and which repo is meant (`--repo`, then DATAMON_URL, then this clone). */
 import { join } from 'node:path';
+import { CACHE_SIZE_KEY, cachePlace } from '../client/cache-place.ts';
 import { openRepositoryUrl } from '../client/open.ts';
 import { NO_TOKENS, type TokenSource } from '../client/session.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { Io } from '../core/io.ts';
 import type { Repository } from '../core/meta/repository.ts';
 import { findGit } from '../git/binary.ts';
+import { getConfig } from '../git/config.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { openGit } from '../git/git.ts';
 import { stateFolder } from '../git/known-clones.ts';
@@ -72,6 +74,7 @@ export function createContext({ io, options, runtime, helpText }: ContextParts):
     const repository = await openRepositoryUrl(text, {
       token: await tokens(),
       signal: io.signal,
+      cache: () => cachePlace(io.env, () => cacheSetting(context)),
       ...(state !== null && { journalDir: join(state, 'uploads') }),
       ...(create === undefined ? {} : { create }),
     });
@@ -106,6 +109,12 @@ export function createContext({ io, options, runtime, helpText }: ContextParts):
     },
   };
   return context;
+}
+
+async function cacheSetting(context: Context): Promise<string | null> {
+  const { cwd, env } = context.io;
+  const git = (await context.clone())?.git ?? (await openGit({ cwd, env }).catch(() => null));
+  return git === null ? null : getConfig(git, CACHE_SIZE_KEY);
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

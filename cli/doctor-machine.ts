@@ -1,6 +1,8 @@
 /** This machine: programs and their versions, git's keys, whether git-lfs could start the agent. */
 import { spawn } from 'node:child_process';
 import { mkdir, statfs } from 'node:fs/promises';
+import { CACHE_SIZE_KEY, cachePlace } from '../client/cache-place.ts';
+import { diskCacheSize } from '../client/disk-cache.ts';
 import { formatBytes } from '../client/format.ts';
 import { getAllConfig, getConfig, isTrue, unsetConfig } from '../git/config.ts';
 import { type Git, openGit } from '../git/git.ts';
@@ -40,6 +42,7 @@ export async function machineFindings(context: Context): Promise<readonly Findin
     await launcherFinding(context, git),
     ...(await oddFindings(context, git)),
     await spaceFinding(context),
+    await cacheFinding(context, git),
     await stateFinding(context),
   ];
 }
@@ -206,6 +209,14 @@ async function spaceFinding(context: Context): Promise<Finding> {
   } catch {
     return machine('free-space', null, 'free space is not known here');
   }
+}
+
+/** A cache is never ill; this is for who looks for room. */
+async function cacheFinding({ io }: Context, git: Git): Promise<Finding> {
+  const place = await cachePlace(io.env, () => getConfig(git, CACHE_SIZE_KEY));
+  if (place === null) return machine('cache', null, 'no HOME, so nothing is cached');
+  const [taken, most] = [await diskCacheSize(place.dir), place.sizeMaxBytes].map(formatBytes);
+  return machine('cache', true, `parts of far stores take ${taken} of at most ${most}`);
 }
 
 async function stateFinding(context: Context): Promise<Finding> {

@@ -1,17 +1,20 @@
 /** A repo by its URL: straight on its store, or through its server. Callers get the port and need not know which. */
 import { openBackend } from '../backends/open.ts';
 import type { Backend } from '../core/backend/backend.ts';
+import { type CachingBackend, createCachingBackend } from '../core/backend/caching.ts';
 import { createRetryingBackend } from '../core/backend/retrying.ts';
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import { DatamonError } from '../core/errors.ts';
-import type { RepoName } from '../core/keys.ts';
+import { isContainerKey, type RepoName } from '../core/keys.ts';
 import { parseRepoList, type RepoSummary } from '../core/meta/api-wire.ts';
 import type { Repository } from '../core/meta/repository.ts';
 import { openRepository } from '../core/open-repository.ts';
 import { type Random, secureRandom } from '../core/random.ts';
 import { listRepos, openStore } from '../core/store.ts';
 import { ApiClient, type ApiOptions } from './api-client.ts';
+import type { CachePlace } from './cache-place.ts';
 import { discover } from './discovery.ts';
+import { createDiskCache } from './disk-cache.ts';
 import { RemoteRepository } from './remote-repository.ts';
 import { RepoClient } from './repo-client.ts';
 import { parseEndpoint, parseRepoUrl, type ServerRepoUrl, type StoreRepoUrl } from './repo-url.ts';
@@ -26,6 +29,8 @@ export interface OpenOptions {
   readonly spoolDir?: string;
   /** Where packs of interrupted uploads are noted, of all repos. Default: nowhere, and such an upload begins anew. */
   readonly journalDir?: string;
+  /** Asked where a store is far away: where to keep ranges of it, and how many bytes of them. Default: nowhere. */
+  readonly cache?: () => Promise<CachePlace | null>;
   /** Makes the repo (and on a store the store) where it is not there yet. Default: NOT_FOUND then. */
   readonly create?: { readonly by: string; readonly remote: string | null };
   readonly random?: Random;
@@ -121,8 +126,10 @@ async function openDirect(
   options: OpenOptions,
   spool: SpoolFolder,
 ): Promise<Repository> {
-  const backend = await openStoreBackend(url.storeUrl, options.signal);
-  const repository = await openRepository(backend, url.repo, {
+  const store = await openStoreBackend(url.storeUrl, options.signal);
+  const cached = isFar(url.storeUrl) ? await cachingOf(store, options) : null;
+  const repository = await openRepository(cached ?? store, url.repo, {
+    ...(cached && { evict: (key) => cached.evict(key) }),
     spoolDir: spool.dir,
     random: options.random ?? secureRandom,
     ...(options.packSizeMaxBytes !== undefined && { packSizeMaxBytes: options.packSizeMaxBytes }),
@@ -137,6 +144,23 @@ async function openDirect(
     }
   };
   return { ...repository, close };
+}
+
+/** Where a request costs more than a disk's. */
+const isFar = (storeUrl: string): boolean => /^(?:gs|s3):/i.test(storeUrl);
+
+/** Null where nothing is to be cached. */
+export async function cachingOf(
+  store: Backend,
+  { cache, random = secureRandom }: Pick<OpenOptions, 'cache' | 'random'>,
+): Promise<CachingBackend | null> {
+  const place = (await cache?.()) ?? null;
+  if (place === null || place.sizeMaxBytes === 0) return null;
+  const nowMs = (): number => Date.now();
+  return createCachingBackend(store, {
+    cache: createDiskCache({ ...place, store: store.url, random, nowMs }),
+    isCacheable: isContainerKey,
+  });
 }
 
 function journalOf(

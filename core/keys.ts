@@ -188,6 +188,10 @@ export const packKey = (pool: PoolName, id: ContainerId): Key =>
   `${packPrefix(pool)}${id.slice(0, 2)}/${id}` as Key;
 export const condemnedLog = (pool: PoolName): LogPrefix => asLog(`pools/${escapeName(pool)}/gc/`);
 
+/** Packs and segments: large, never changed, and proving themselves. */
+export const isContainerKey = (key: Key): boolean =>
+  /^(?:pools\/[^/]+\/packs|repos\/[^/]+\/segments)\//.test(key);
+
 export const REPOS_PREFIX = 'repos/';
 const repoPrefix = (repo: RepoName): string => `${REPOS_PREFIX}${escapeName(repo)}/`;
 export const repoKey = (repo: RepoName): Key => `${repoPrefix(repo)}repo.json` as Key;

@@ -7,7 +7,7 @@ import { openDirectStores } from './cas/direct-store.ts';
 import type { Ingest } from './cas/ingest.ts';
 import type { PoolParameters } from './cas/pool.ts';
 import type { UploadJournal } from './cas/upload-journal.ts';
-import { type PoolName, parsePoolName, type RepoName } from './keys.ts';
+import { type Key, type PoolName, parsePoolName, type RepoName } from './keys.ts';
 import { DirectHistory } from './meta/history.ts';
 import { lockViolations } from './meta/lock-check.ts';
 import { DirectLocks } from './meta/locks.ts';
@@ -28,6 +28,8 @@ export interface OpenRepositoryOptions {
   readonly random?: Random;
   /** Remembers packs over interruptions; without one an interrupted put begins anew. */
   readonly journal?: UploadJournal;
+  /** Makes a cache below forget an object; true where it had some of it. */
+  readonly evict?: (key: Key) => Promise<boolean>;
   /** Where packs end; tests choose it small. */
   readonly packSizeMaxBytes?: number;
   /** Where people can look at the repo. */
@@ -62,6 +64,7 @@ export async function openRepository(
     random,
     childrenOf,
     ...(options.journal && { journal: options.journal }),
+    ...(options.evict && { evict: options.evict }),
     ...(options.packSizeMaxBytes && { packSizeMaxBytes: options.packSizeMaxBytes }),
   });
   const { blobs, pages, ingest } = stores;

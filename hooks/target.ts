@@ -1,10 +1,12 @@
 /** Where a push keeps its data: a store, a datamon server, or somebody else's LFS, which is none of our business. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CACHE_SIZE_KEY, cachePlace } from '../client/cache-place.ts';
 import { openRepositoryUrl } from '../client/open.ts';
 import type { TokenSource } from '../client/session.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { Repository } from '../core/meta/repository.ts';
+import { getConfig } from '../git/config.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { type LfsEndpoint, lfsEndpoint } from '../git/lfs-endpoint.ts';
 import { ownFolder, uploadsFolder } from '../git/own-folder.ts';
@@ -78,6 +80,7 @@ async function open(request: TargetRequest, mode: Target['mode']): Promise<Targe
     token,
     signal,
     journalDir: uploadsFolder(repo),
+    cache: () => cachePlace(world.io.env, () => getConfig(repo.git, CACHE_SIZE_KEY)),
     ...(create === undefined ? {} : { create }),
     api: {
       onRetry: ({ error, attempt, attemptCount, delayMs }) => {

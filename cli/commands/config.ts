@@ -46,8 +46,8 @@ export const SETTINGS: readonly Setting[] = [
   },
   {
     key: 'datamon.cachesize',
-    standard: '10 GiB',
-    meaning: 'most room the cache takes on this machine',
+    standard: '1 GiB',
+    meaning: 'most room that parts of far stores take on this machine; 0 keeps none',
     accepts: SIZE,
     words: 'a size such as 10GiB',
   },

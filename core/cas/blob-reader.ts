@@ -108,7 +108,7 @@ export class BlobReader {
       }
       tried.add(record.segment);
       try {
-        for await (const bytes of this.readRecord(record, position, end)) {
+        for await (const bytes of this.#readStored(record, position, end)) {
           position += bytes.length;
           yield bytes;
         }
@@ -118,6 +118,29 @@ export class BlobReader {
         failure ??= error;
       }
     }
+  }
+
+  /** As `readRecord`; wrong bytes that came from a cache are asked of the store, once. */
+  async *#readStored(record: FoundRecord, start: number, end: number): ByteStream {
+    let position = start;
+    try {
+      for await (const bytes of this.readRecord(record, start, end)) {
+        position += bytes.length;
+        yield bytes;
+      }
+    } catch (error) {
+      if (!isDamage(error) || !(await this.#forgetCached(record))) throw error;
+      yield* this.readRecord(record, position, end);
+    }
+  }
+
+  /** True where some of its bytes may have come from a cache; then the store is to be asked, once. */
+  async #forgetCached({ runs }: FoundRecord): Promise<boolean> {
+    let wasCached = false;
+    for (const { container } of runs) {
+      wasCached = (await this.#options.containers.forgetCached(container)) || wasCached;
+    }
+    return wasCached;
   }
 
   /** What to read of each run. Runs that are wanted whole need no table. */

@@ -1,6 +1,7 @@
 /** The containers of one repo and its pool: how they are named, where they lie, and their tables, cached within a budget. */
 import type { Backend } from '../backend/backend.ts';
 import { type Digest, digestToBytes } from '../digest.ts';
+import { hasCode } from '../errors.ts';
 import {
   type ContainerId,
   type Key,
@@ -33,6 +34,8 @@ export interface Containers {
   peek(ref: ContainerRef): ContainerTables | undefined;
   /** Tables that were just written need no reading. */
   remember(ref: ContainerRef, tables: ContainerTables): void;
+  /** After wrong bytes: true where some of this container were cached, so that reading it again asks the store. */
+  forgetCached(ref: ContainerRef): Promise<boolean>;
   /** Tables read from the store so far. */
   readonly loadCount: number;
 }
@@ -64,6 +67,8 @@ export interface ContainersOptions {
   readonly repo: RepoName;
   readonly pool: PoolName;
   readonly budgetBytes?: number;
+  /** Makes a cache below forget an object; true where it had some of it. */
+  readonly evict?: (key: Key) => Promise<boolean>;
 }
 
 export function createContainers(options: ContainersOptions): Containers {
@@ -77,14 +82,19 @@ export function createContainers(options: ContainersOptions): Containers {
   async function load(id: ContainerId): Promise<ContainerTables> {
     const ref = refs.get(id) as ContainerRef;
     loadCount += 1;
-    return readTables(
-      backend,
-      keyOf(ref),
-      ref,
-      ref.sizeBytes,
-      ref.tablesLength > 0 ? ref : undefined,
-    );
+    const hint = ref.tablesLength > 0 ? ref : undefined;
+    const read = (): Promise<ContainerTables> =>
+      readTables(backend, keyOf(ref), ref, ref.sizeBytes, hint);
+    try {
+      return await read();
+    } catch (error) {
+      if (!hasCode(error, 'CORRUPT') || !(await forgetCached(ref))) throw error;
+      return await read();
+    }
   }
+
+  const forgetCached: Containers['forgetCached'] = async (ref) =>
+    (await options.evict?.(keyOf(ref))) ?? false;
 
   const cache: BoundedCache<ContainerId, ContainerTables> = createBoundedCache({
     budgetBytes: options.budgetBytes ?? TABLES_BUDGET_BYTES,
@@ -104,6 +114,7 @@ export function createContainers(options: ContainersOptions): Containers {
     },
     peek: (ref) => cache.peek(ref.id),
     remember: (ref, tables) => cache.set(ref.id, tables),
+    forgetCached,
     get loadCount() {
       return loadCount;
     },

@@ -1,7 +1,7 @@
 /** One repo's blobs and pages straight on a backend: BlobStore, PageStore and Ingest over one index and one committer. */
 import type { Backend } from '../backend/backend.ts';
 import type { Digest } from '../digest.ts';
-import type { ContainerId, RepoName } from '../keys.ts';
+import type { ContainerId, Key, RepoName } from '../keys.ts';
 import { type Random, secureRandom } from '../random.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { BlobReader } from './blob-reader.ts';
@@ -34,6 +34,8 @@ export interface DirectStoreOptions {
   readonly childrenOf: (page: Uint8Array) => readonly Digest[];
   /** Remembers packs over interruptions; without one an interrupted put begins anew. */
   readonly journal?: UploadJournal;
+  /** Makes a cache below forget an object; true where it had some of it. */
+  readonly evict?: (key: Key) => Promise<boolean>;
   /** Where packs end; tests choose it small. */
   readonly packSizeMaxBytes?: number;
   /** Calls `run` after `delayMs`; a timer unless told otherwise. */
@@ -52,7 +54,9 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
   const { backend, repo, pool, spoolDir } = options;
   const random = options.random ?? secureRandom;
   const schedule = options.schedule ?? startTimer;
-  const containers = createContainers({ backend, repo, pool: pool.pool });
+  const { evict } = options;
+  const places = { backend, repo, pool: pool.pool };
+  const containers = createContainers({ ...places, ...(evict && { evict }) });
   const index = new SegmentIndex({ backend, repo, containers });
   const condemned = new Condemned(backend, pool.pool, random);
   const holdings = new Holdings({ backend, containers, condemned });
