@@ -100,6 +100,34 @@ describe('end to end: killed in the middle', function () {
     expect((await repo.run(['lfs', 'fsck', '--objects'])).status).to.equal(0);
   });
 
+  it('kill -9 of the agent after its first pack: pushing again stores the rest alone, and one object', async () => {
+    const larger = seededBytes(78, 150 * MIB);
+    await repo.write('big.bin', larger);
+    await repo.commit('A larger file');
+    const notes = join(await repo.git('rev-parse', '--absolute-git-dir'), 'datamon', 'uploads');
+    const push = start(lab, repo, ['push', 'origin', 'main']);
+    const pid = await agentPid(lab, 1);
+    await until('the note of a pack', async () =>
+      (existsSync(notes) ? await readdir(notes, { recursive: true }) : []).some((name) =>
+        name.endsWith('.json'),
+      )
+        ? true
+        : null,
+    );
+    process.kill(pid, 'SIGKILL');
+    expect(await ended(push)).to.not.equal(0);
+    const packs = join(lab.storeDir, 'pools');
+    const before = await folderBytes(packs);
+    const again = await lfsPush(repo);
+    expect(again.status, again.stderr).to.equal(0);
+    const wanted = larger.length + BIG.length;
+    expect((await folderBytes(packs)) - before).to.be.below(wanted - 60 * MIB);
+    await wipeLocalObjects(repo);
+    const fetched = await repo.run(['lfs', 'fetch', 'origin', 'main']);
+    expect(fetched.status, fetched.stderr).to.equal(0);
+    expect((await repo.run(['lfs', 'fsck', '--objects'])).status).to.equal(0);
+  });
+
   it('kill -9 of the agent during a download: no file at its place, the next fetch goes on', async () => {
     expect((await lfsPush(repo)).status).to.equal(0);
     await wipeLocalObjects(repo);

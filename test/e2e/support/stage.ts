@@ -33,6 +33,8 @@ export interface StageOptions {
   readonly server: 'running' | 'none';
   /** Everybody may write unless told otherwise. */
   readonly access?: 'anonymous' | 'tokens';
+  /** `kept`: the server has the same secret after a restart, as with `tokens`. */
+  readonly secret?: 'kept' | 'new each time';
 }
 
 export class Stage {
@@ -41,6 +43,7 @@ export class Stage {
   private server: ChildProcess | null = null;
   private port = 0;
   private secretFile: string | null = null;
+  private isOpen = true;
 
   private constructor(world: GitWorld) {
     this.world = world;
@@ -51,7 +54,8 @@ export class Stage {
   static async set(options: StageOptions): Promise<Stage> {
     const world = await GitWorld.create();
     const stage = new Stage(world);
-    if (options.access === 'tokens') {
+    stage.isOpen = options.access !== 'tokens';
+    if (options.access === 'tokens' || options.secret === 'kept') {
       stage.secretFile = join(world.root, 'secret');
       await writeFile(
         stage.secretFile,
@@ -100,7 +104,7 @@ export class Stage {
   async startServer(): Promise<void> {
     const args = ['serve', '--store', `file://${this.store}`, '--listen', `127.0.0.1:${this.port}`];
     if (this.secretFile !== null) args.push('--jwt-secret-file', this.secretFile);
-    const access = this.secretFile === null ? { DATAMON_ANONYMOUS: 'write' } : {};
+    const access = this.isOpen ? { DATAMON_ANONYMOUS: 'write' } : {};
     const child = spawn(join(this.world.root, 'bin', 'datamon'), args, {
       env: { ...this.world.env, ...access },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -237,7 +241,7 @@ export async function openProxy(options: {
   readonly to: () => number;
   readonly afterBytes: number;
   readonly onBytes: () => void;
-}): Promise<{ readonly port: number; close(): void }> {
+}): Promise<{ readonly port: number; upBytes(): number; close(): void }> {
   let upBytes = 0;
   let fired = false;
   const sockets = new Set<Socket>();
@@ -271,6 +275,7 @@ export async function openProxy(options: {
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
   return {
     port: address.port,
+    upBytes: () => upBytes,
     close() {
       for (const socket of sockets) socket.destroy();
       server.close();
