@@ -11,6 +11,7 @@ import { FragmentationGuard } from './fragmentation.ts';
 import { type EncodedFrame, encodeFrame } from './frame.ts';
 import type { FrameHandle } from './frame-handle.ts';
 import type { KnownChunks } from './known-chunks.ts';
+import { createThreadHasher } from './thread-hasher.ts';
 
 /** Files up to this size are read whole before their frames go on; larger ones stream. */
 export const SMALL_BLOB_SIZE_MAX_BYTES = 1024 * 1024;
@@ -41,9 +42,17 @@ export async function* readChunks(
   const inFlightMax =
     source.sizeBytes <= SMALL_BLOB_SIZE_MAX_BYTES ? Number.POSITIVE_INFINITY : CHUNKS_IN_FLIGHT;
   const inFlight: ReadChunk[] = [];
-  for await (const bytes of chunks(checked(source, options), options.chunker)) {
-    inFlight.push(await readChunk(bytes, guard, options.known));
-    while (inFlight.length > inFlightMax) yield inFlight.shift() as ReadChunk;
+  const hasher = createThreadHasher(source.sizeBytes);
+  try {
+    for await (const bytes of chunks(measured(source, options), options.chunker)) {
+      const waiting = hasher.update(bytes);
+      if (waiting !== undefined) await waiting;
+      inFlight.push(await readChunk(bytes, guard, options.known));
+      while (inFlight.length > inFlightMax) yield inFlight.shift() as ReadChunk;
+    }
+    checkDigest(source, await hasher.digest());
+  } finally {
+    hasher.drop();
   }
   yield* inFlight;
 }
@@ -66,18 +75,16 @@ async function readChunk(
 
 /** Reads a source to its end and checks it, storing nothing. */
 export async function verifySource(source: BlobSource, options: PutOptions): Promise<void> {
-  for await (const _ of checked(source, options)) {
-    // What the stream does on the way is all that is wanted.
-  }
+  const hasher = createHasher();
+  for await (const bytes of measured(source, options)) hasher.update(bytes);
+  checkDigest(source, hasher.digest());
 }
 
-/** The source's bytes; MISMATCH unless they are the ones announced, CANCELLED once the signal says so. */
-async function* checked(source: BlobSource, options: PutOptions): ByteStream {
-  const hasher = createHasher();
+/** The source's bytes; MISMATCH unless they are as many as announced, CANCELLED once the signal says so. */
+async function* measured(source: BlobSource, options: PutOptions): ByteStream {
   let doneBytes = 0;
   for await (const bytes of openSource(source)) {
     throwIfCancelled(source, options.signal);
-    hasher.update(bytes);
     doneBytes += bytes.length;
     if (doneBytes > source.sizeBytes)
       throw mismatch(source, `has more than ${source.sizeBytes} bytes`);
@@ -88,9 +95,11 @@ async function* checked(source: BlobSource, options: PutOptions): ByteStream {
   if (doneBytes !== source.sizeBytes) {
     throw mismatch(source, `has ${doneBytes} bytes, ${source.sizeBytes} were announced`);
   }
-  const actual = hasher.digest();
-  if (actual !== source.oid) throw mismatch(source, `has the digest ${actual}`);
   if (source.sizeBytes === 0) options.onProgress?.(source.oid, 0);
+}
+
+function checkDigest(source: BlobSource, actual: Digest): void {
+  if (actual !== source.oid) throw mismatch(source, `has the digest ${actual}`);
 }
 
 async function* openSource(source: BlobSource): ByteStream {
