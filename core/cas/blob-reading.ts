@@ -38,17 +38,35 @@ export async function* readChunks(
   source: BlobSource,
   options: ReadingOptions,
 ): AsyncIterable<ReadChunk> {
+  if (source.sizeBytes <= SMALL_BLOB_SIZE_MAX_BYTES) yield* readSmall(source, options);
+  else yield* readLarge(source, options);
+}
+
+async function* readSmall(source: BlobSource, options: ReadingOptions): AsyncIterable<ReadChunk> {
+  const { chunker, known } = options;
   const guard = new FragmentationGuard();
-  const inFlightMax =
-    source.sizeBytes <= SMALL_BLOB_SIZE_MAX_BYTES ? Number.POSITIVE_INFINITY : CHUNKS_IN_FLIGHT;
+  const bytes = await wholeOf(measured(source, options));
+  checkDigest(source, digestOf(bytes));
+  for (let start = 0; start < bytes.length; ) {
+    const end = chunker.cut(bytes, start, bytes.length, true);
+    const chunk = bytes.subarray(start, end);
+    // A file of one chunk: its digest is known by now.
+    const digest = chunk.length === bytes.length ? source.oid : digestOf(chunk);
+    yield await readChunk({ bytes: chunk, digest }, guard, known);
+    start = end;
+  }
+}
+
+async function* readLarge(source: BlobSource, options: ReadingOptions): AsyncIterable<ReadChunk> {
+  const guard = new FragmentationGuard();
   const inFlight: ReadChunk[] = [];
   const hasher = createThreadHasher(source.sizeBytes);
   try {
     for await (const bytes of chunks(measured(source, options), options.chunker)) {
       const waiting = hasher.update(bytes);
       if (waiting !== undefined) await waiting;
-      inFlight.push(await readChunk(bytes, guard, options.known));
-      while (inFlight.length > inFlightMax) yield inFlight.shift() as ReadChunk;
+      inFlight.push(await readChunk({ bytes, digest: digestOf(bytes) }, guard, options.known));
+      while (inFlight.length > CHUNKS_IN_FLIGHT) yield inFlight.shift() as ReadChunk;
     }
     checkDigest(source, await hasher.digest());
   } finally {
@@ -57,12 +75,19 @@ export async function* readChunks(
   yield* inFlight;
 }
 
+async function wholeOf(stream: ByteStream): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  const [only] = parts;
+  if (only === undefined || parts.length > 1) return Buffer.concat(parts);
+  return Buffer.from(only.buffer, only.byteOffset, only.length);
+}
+
 async function readChunk(
-  bytes: Buffer,
+  { bytes, digest }: { readonly bytes: Buffer; readonly digest: Digest },
   guard: FragmentationGuard,
   known: KnownChunks,
 ): Promise<ReadChunk> {
-  const digest = digestOf(bytes);
   await known.follow(digest);
   const handle = known.find(digest);
   const base = { digest, sizeBytes: bytes.length };

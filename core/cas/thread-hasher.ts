@@ -11,7 +11,7 @@ import type { HashAnswer, HashRequest } from './hash-worker.ts';
 /** Inputs below this are hashed where they are: a thread would take longer to start. */
 export const THREAD_HASH_SIZE_MIN_BYTES = 16 * 1024 * 1024;
 /** Bytes handed over at a time. An input has two such pieces of shared memory: one is filled while the other is hashed. */
-const PIECE_SIZE_BYTES = 512 * 1024;
+const PIECE_SIZE_BYTES = 2 * 1024 * 1024;
 const PIECES_PER_INPUT = 2;
 
 /** As `Hasher`, beside the main thread. */

@@ -19,9 +19,9 @@ async function hashed(bytes: Buffer, sliceBytes: number, announcedBytes: number)
 
 describe('thread hasher', () => {
   it('gives the digest of the whole, in small and large slices, here and beside', async () => {
-    const bytes = seededBytes(1, 3_000_001);
+    const bytes = seededBytes(1, 9_000_001);
     for (const announced of [0, LARGE]) {
-      for (const slice of [1009, 512 * 1024, 512 * 1024 + 1, 4_000_000]) {
+      for (const slice of [1009, 2 * 1024 * 1024, 2 * 1024 * 1024 + 1, 4_000_000]) {
         expect(await hashed(bytes, slice, announced), `${slice}`).to.equal(digestOf(bytes));
       }
     }
@@ -34,7 +34,7 @@ describe('thread hasher', () => {
   it('keeps many inputs apart, also where some are dropped half-way', async () => {
     const digests = await Promise.all(
       Array.from({ length: 12 }, async (_, seed) => {
-        const bytes = seededBytes(seed, 1_500_000);
+        const bytes = seededBytes(seed, 4_500_000);
         if (seed % 3 === 0) {
           const dropped = createThreadHasher(LARGE);
           await dropped.update(bytes);
