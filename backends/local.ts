@@ -40,12 +40,9 @@ export async function openLocalBackend(
   const fs = options.fs ?? nodeFs;
   const place = normalize(root).replace(/(.)\/+$/, '$1');
   await checkRoot(fs, place);
-  const store: LocalStore = {
-    fs,
-    root: place,
-    host: options.host ?? (await currentHost()),
-    folders: createLocalFolders(fs, place),
-  };
+  const host = options.host ?? (await currentHost());
+  const folders = createLocalFolders(fs, place);
+  const store: LocalStore = { fs, root: place, host, folders, givenUp: new Set() };
   await sweepTemps({ ...store, nowMs: async () => (await touch(store)).getTime() });
   return {
     url: pathToFileURL(place).href,
@@ -58,6 +55,10 @@ export async function openLocalBackend(
     list: (prefix, after = '') => listLocal(fs, place, prefix, after),
     remove: (key) => remove(store, key),
     now: () => touch(store),
+    spoolPath: async () => {
+      await folders.make(join(place, TEMP_FOLDER));
+      return join(place, TEMP_FOLDER, tempName(host));
+    },
   };
 }
 
@@ -66,6 +67,8 @@ interface LocalStore {
   readonly root: string;
   readonly host: LocalHost;
   readonly folders: LocalFolders;
+  /** Files of bodies whose fsync failed once. */
+  readonly givenUp: Set<string>;
 }
 
 async function checkRoot(fs: LocalFs, root: string): Promise<void> {
@@ -97,13 +100,20 @@ async function put(store: LocalStore, key: Key, body: Body): Promise<{ created: 
     await folders.settle(folder);
     return { created: false };
   }
-  const temp = join(root, TEMP_FOLDER, tempName(store.host));
-  try {
-    await writeTemp(store, temp, sized(key, body));
-    const makeFolder = (): Promise<void> => folders.make(folder);
+  const makeFolder = (): Promise<void> => folders.make(folder);
+  const publishAs = async (temp: string): Promise<{ created: boolean }> => {
     const created = await publish({ fs, root, key, temp, path, makeFolder });
     await folders.settle(folder);
     return { created };
+  };
+  if (body.file !== undefined && dirname(body.file) === join(root, TEMP_FOLDER)) {
+    await syncFile(store, body.file, key, body.sizeBytes);
+    return publishAs(body.file);
+  }
+  const temp = join(root, TEMP_FOLDER, tempName(store.host));
+  try {
+    await writeTemp(store, temp, sized(key, body));
+    return await publishAs(temp);
   } finally {
     // Renamed away or never made: then there is nothing to remove. Anything else is left to the next sweep.
     await fs.unlink(temp).catch(() => {});
@@ -120,6 +130,30 @@ async function writeTemp(store: LocalStore, temp: string, bytes: ByteStream): Pr
     throw error;
   }
   await guarded('write', temp, file.close());
+}
+
+/** Makes a finished file of our own durable. INVALID unless it has the size that was announced. */
+async function syncFile(
+  store: LocalStore,
+  path: string,
+  key: Key,
+  sizeBytes: number,
+): Promise<void> {
+  if (store.givenUp.has(path)) {
+    throw new DatamonError('UNAVAILABLE', `cannot write ${path}: the disk lost some of it before`);
+  }
+  const file = await guarded('read', path, store.fs.open(path, 'read'));
+  try {
+    const found = (await guarded('read', path, file.stat())).sizeBytes;
+    if (found !== sizeBytes) {
+      throw new DatamonError('INVALID', `${key}: ${sizeBytes} bytes announced, ${found} came`);
+    }
+    store.givenUp.add(path);
+    await guarded('write', path, file.sync());
+    store.givenUp.delete(path);
+  } finally {
+    await file.close().catch(() => {});
+  }
 }
 
 async function createTemp({ fs, folders }: LocalStore, temp: string): Promise<LocalFile> {

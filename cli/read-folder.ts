@@ -1,17 +1,17 @@
 /** A folder as the entries of a bundle: raw path bytes, exec bits, links as links; every file is hashed. `.git` folders are left out. */
-import { constants, createReadStream, type Dirent } from 'node:fs';
-import { type FileHandle, open, readdir, readlink } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BlobSource } from '../core/cas/blob-store.ts';
 import { createHasher, digestOf } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
+import { fileStream } from '../core/file-stream.ts';
 import type { Io } from '../core/io.ts';
 import type { Entry, RawPath } from '../core/meta/model.ts';
 import { checkoutProblem } from '../core/meta/path-safety.ts';
 import { displayPath, rawPathFromBytes } from '../core/meta/raw-path.ts';
 import { sortEntries } from '../core/meta/tree-builder.ts';
 
-const READ_SIZE_BYTES = 1024 * 1024;
 const FILE_COUNT_MAX = 10_000_000;
 const SLASH = Buffer.from('/');
 
@@ -103,37 +103,30 @@ async function addLink(path: Buffer, below: Buffer, state: Walk): Promise<void> 
 }
 
 async function addFile(path: Buffer, below: Buffer, state: Walk): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    const { mode } = await handle.stat();
-    const { oid, sizeBytes } = await hashFile(handle, state.io.signal);
-    const entry = {
-      ...plainEntry(below),
-      kind: 'lfs',
-      executable: (mode & 0o100) !== 0,
-      oid,
-      sizeBytes,
-    } as const;
-    add(state, entry, {
-      oid,
-      sizeBytes,
-      label: displayPath(entry.path),
-      open: () => createReadStream(path, { highWaterMark: READ_SIZE_BYTES }),
-    });
-  } finally {
-    await handle.close();
-  }
+  const { mode } = await lstat(path);
+  const { oid, sizeBytes } = await hashFile(path, state.io.signal);
+  const entry = {
+    ...plainEntry(below),
+    kind: 'lfs',
+    executable: (mode & 0o100) !== 0,
+    oid,
+    sizeBytes,
+  } as const;
+  add(state, entry, {
+    oid,
+    sizeBytes,
+    label: displayPath(entry.path),
+    open: () => fileStream(path, { links: 'refused' }),
+  });
 }
 
-async function hashFile(handle: FileHandle, signal: AbortSignal) {
+async function hashFile(path: Buffer, signal: AbortSignal) {
   const hasher = createHasher();
-  const buffer = Buffer.allocUnsafe(READ_SIZE_BYTES);
   let sizeBytes = 0;
-  for (;;) {
+  for await (const bytes of fileStream(path, { links: 'refused' })) {
     signal.throwIfAborted();
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length);
-    if (bytesRead === 0) return { oid: hasher.digest(), sizeBytes };
-    hasher.update(buffer.subarray(0, bytesRead));
-    sizeBytes += bytesRead;
+    hasher.update(bytes);
+    sizeBytes += bytes.length;
   }
+  return { oid: hasher.digest(), sizeBytes };
 }

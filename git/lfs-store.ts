@@ -1,9 +1,9 @@
 /** Where git-lfs keeps objects on this machine. Read only: nothing here writes into git-lfs's folders. */
-import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { ByteStream } from '../core/bytes.ts';
 import { type Digest, EMPTY_DIGEST } from '../core/digest.ts';
+import { fileStream } from '../core/file-stream.ts';
 import { getConfig } from './config.ts';
 import type { GitRepository } from './repository.ts';
 
@@ -50,6 +50,6 @@ async function borrowedFolders(repo: GitRepository): Promise<readonly string[]> 
 
 /** The bytes of a file found by `LfsStore.find`; none at all for the empty file, which has no object. */
 export async function* readLfsObject(path: string | null, oid: Digest): ByteStream {
-  if (path !== null) yield* createReadStream(path, { highWaterMark: 1024 * 1024 });
+  if (path !== null) yield* fileStream(path);
   else if (oid !== EMPTY_DIGEST) throw new Error(`no file for ${oid}`);
 }

@@ -12,6 +12,8 @@ export interface Body {
   readonly sizeBytes: number;
   /** A fresh stream from the first byte. */
   open(): AsyncIterable<Uint8Array>;
+  /** A file that holds exactly these bytes and is never written again: a backend on the same disk may link it instead of reading it. */
+  readonly file?: string;
 }
 
 export interface ObjectInfo {
@@ -43,6 +45,11 @@ export interface Backend {
   remove(key: Key): Promise<void>;
   /** The store's clock, not ours. */
   now(): Promise<Date>;
+  /**
+   * Where there is a disk below: a fresh path on it, for a file that is to become a body's `file`. It is its maker's to remove;
+   * what a dead process left is swept.
+   */
+  spoolPath?(): Promise<string>;
 }
 
 /** A body of bytes already in memory. */

@@ -59,6 +59,7 @@ export function createRetryingBackend(
     list: (prefix, after) => resumedList(backend, newPatience, prefix, after),
     remove: (key) => retried(() => backend.remove(key)),
     now: () => retried(() => backend.now()),
+    ...(backend.spoolPath && { spoolPath: backend.spoolPath }),
   };
 }
 

@@ -11,6 +11,7 @@ import { FragmentationGuard } from './fragmentation.ts';
 import { type EncodedFrame, encodeFrame } from './frame.ts';
 import type { FrameHandle } from './frame-handle.ts';
 import type { KnownChunks } from './known-chunks.ts';
+import { createThreadHasher } from './thread-hasher.ts';
 
 /** Files up to this size are read whole before their frames go on; larger ones stream. */
 export const SMALL_BLOB_SIZE_MAX_BYTES = 1024 * 1024;
@@ -37,23 +38,56 @@ export async function* readChunks(
   source: BlobSource,
   options: ReadingOptions,
 ): AsyncIterable<ReadChunk> {
+  if (source.sizeBytes <= SMALL_BLOB_SIZE_MAX_BYTES) yield* readSmall(source, options);
+  else yield* readLarge(source, options);
+}
+
+async function* readSmall(source: BlobSource, options: ReadingOptions): AsyncIterable<ReadChunk> {
+  const { chunker, known } = options;
   const guard = new FragmentationGuard();
-  const inFlightMax =
-    source.sizeBytes <= SMALL_BLOB_SIZE_MAX_BYTES ? Number.POSITIVE_INFINITY : CHUNKS_IN_FLIGHT;
+  const bytes = await wholeOf(measured(source, options));
+  checkDigest(source, digestOf(bytes));
+  for (let start = 0; start < bytes.length; ) {
+    const end = chunker.cut(bytes, start, bytes.length, true);
+    const chunk = bytes.subarray(start, end);
+    // A file of one chunk: its digest is known by now.
+    const digest = chunk.length === bytes.length ? source.oid : digestOf(chunk);
+    yield await readChunk({ bytes: chunk, digest }, guard, known);
+    start = end;
+  }
+}
+
+async function* readLarge(source: BlobSource, options: ReadingOptions): AsyncIterable<ReadChunk> {
+  const guard = new FragmentationGuard();
   const inFlight: ReadChunk[] = [];
-  for await (const bytes of chunks(checked(source, options), options.chunker)) {
-    inFlight.push(await readChunk(bytes, guard, options.known));
-    while (inFlight.length > inFlightMax) yield inFlight.shift() as ReadChunk;
+  const hasher = createThreadHasher(source.sizeBytes);
+  try {
+    for await (const bytes of chunks(measured(source, options), options.chunker)) {
+      const waiting = hasher.update(bytes);
+      if (waiting !== undefined) await waiting;
+      inFlight.push(await readChunk({ bytes, digest: digestOf(bytes) }, guard, options.known));
+      while (inFlight.length > CHUNKS_IN_FLIGHT) yield inFlight.shift() as ReadChunk;
+    }
+    checkDigest(source, await hasher.digest());
+  } finally {
+    hasher.drop();
   }
   yield* inFlight;
 }
 
+async function wholeOf(stream: ByteStream): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  const [only] = parts;
+  if (only === undefined || parts.length > 1) return Buffer.concat(parts);
+  return Buffer.from(only.buffer, only.byteOffset, only.length);
+}
+
 async function readChunk(
-  bytes: Buffer,
+  { bytes, digest }: { readonly bytes: Buffer; readonly digest: Digest },
   guard: FragmentationGuard,
   known: KnownChunks,
 ): Promise<ReadChunk> {
-  const digest = digestOf(bytes);
   await known.follow(digest);
   const handle = known.find(digest);
   const base = { digest, sizeBytes: bytes.length };
@@ -66,18 +100,16 @@ async function readChunk(
 
 /** Reads a source to its end and checks it, storing nothing. */
 export async function verifySource(source: BlobSource, options: PutOptions): Promise<void> {
-  for await (const _ of checked(source, options)) {
-    // What the stream does on the way is all that is wanted.
-  }
+  const hasher = createHasher();
+  for await (const bytes of measured(source, options)) hasher.update(bytes);
+  checkDigest(source, hasher.digest());
 }
 
-/** The source's bytes; MISMATCH unless they are the ones announced, CANCELLED once the signal says so. */
-async function* checked(source: BlobSource, options: PutOptions): ByteStream {
-  const hasher = createHasher();
+/** The source's bytes; MISMATCH unless they are as many as announced, CANCELLED once the signal says so. */
+async function* measured(source: BlobSource, options: PutOptions): ByteStream {
   let doneBytes = 0;
   for await (const bytes of openSource(source)) {
     throwIfCancelled(source, options.signal);
-    hasher.update(bytes);
     doneBytes += bytes.length;
     if (doneBytes > source.sizeBytes)
       throw mismatch(source, `has more than ${source.sizeBytes} bytes`);
@@ -88,9 +120,11 @@ async function* checked(source: BlobSource, options: PutOptions): ByteStream {
   if (doneBytes !== source.sizeBytes) {
     throw mismatch(source, `has ${doneBytes} bytes, ${source.sizeBytes} were announced`);
   }
-  const actual = hasher.digest();
-  if (actual !== source.oid) throw mismatch(source, `has the digest ${actual}`);
   if (source.sizeBytes === 0) options.onProgress?.(source.oid, 0);
+}
+
+function checkDigest(source: BlobSource, actual: Digest): void {
+  if (actual !== source.oid) throw mismatch(source, `has the digest ${actual}`);
 }
 
 async function* openSource(source: BlobSource): ByteStream {

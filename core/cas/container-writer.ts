@@ -3,7 +3,7 @@
  * read as often as needed; no more than the spool's share is ever in memory.
  */
 import type { Body } from '../backend/backend.ts';
-import { createHasher, type Digest, digestOf } from '../digest.ts';
+import { type Digest, digestOf } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
 import { type Random, randomHex } from '../random.ts';
@@ -30,6 +30,7 @@ import {
 } from './frame.ts';
 import { encodeFrameTable, FRAME_ENTRY_SIZE_BYTES } from './frame-table.ts';
 import { createSpool } from './spool.ts';
+import { createThreadHasher } from './thread-hasher.ts';
 
 /** A pack, tables and trailer included, is at most this large: one request, no multipart. */
 export const PACK_SIZE_MAX_BYTES = 64 * 1024 * 1024;
@@ -39,6 +40,8 @@ export interface ContainerWriterOptions {
   /** For temp files. */
   readonly spoolDir: string;
   readonly random: Random;
+  /** As `createSpool` takes it. */
+  readonly spoolPath?: (() => Promise<string>) | undefined;
 }
 
 /** Where a frame lies in its container. */
@@ -83,14 +86,14 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
   const { kind } = options;
   const id = randomHex(options.random, CONTAINER_ID_SIZE_BYTES) as ContainerId;
   const spool = createSpool(options);
-  const hasher = createHasher();
+  const hasher = createThreadHasher(kind === 'pack' ? PACK_SIZE_MAX_BYTES : 0);
   const frames: FrameRef[] = [];
   let offset = CONTAINER_HEADER_SIZE_BYTES;
   let tail: Promise<unknown> = append(encodeHeader({ kind, id }));
   let sealed = false;
 
   async function append(bytes: Uint8Array): Promise<void> {
-    hasher.update(bytes);
+    await hasher.update(bytes);
     await spool.write(bytes);
   }
 
@@ -107,10 +110,9 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
     encoding.catch(() => {});
     return inOrder(async () => {
       const frame = await encoding;
-      const { digest, rawLength, storedLength } = frame;
-      const ref = { kind: frame.kind, digest, rawLength, storedLength, offset };
+      const ref = frameRef(frame, offset);
       frames.push(ref);
-      offset += FRAME_HEADER_SIZE_BYTES + storedLength;
+      offset += FRAME_HEADER_SIZE_BYTES + ref.storedLength;
       await append(encodeFrameHeader(id, frame));
       await append(frame.stored);
       return ref;
@@ -126,7 +128,7 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
       const head = encodeTrailerHead(named);
       await append(tables);
       await append(head);
-      const trailer = { ...named, wholeDigest: hasher.digest() };
+      const trailer = { ...named, wholeDigest: await hasher.digest() };
       await spool.write(encodeTrailer(head, trailer.wholeDigest).subarray(head.length));
       const body = await spool.finish();
       return { id, kind, body, sizeBytes: body.sizeBytes, frames, tables, trailer, dispose };
@@ -136,6 +138,7 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
   async function dispose(): Promise<void> {
     sealed = true;
     await tail.catch(() => {});
+    hasher.drop();
     await spool.dispose();
   }
 
@@ -149,6 +152,11 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
     seal,
     dispose,
   };
+}
+
+function frameRef(frame: EncodedFrame, offset: number): FrameRef {
+  const { kind, digest, rawLength, storedLength } = frame;
+  return { kind, digest, rawLength, storedLength, offset };
 }
 
 const frameSection = (frames: readonly FrameRef[]): Section => ({

@@ -2,16 +2,11 @@
  * Frames: a chunk, a recipe or a page, framed so that it proves itself (docs/format.md §6). Promise: what `decodeFrame`
  * returns has the digest its header names, lay in the container asked for, and took no more memory than its header says.
  */
-import {
-  crc32,
-  constants as zlib,
-  zstdCompress,
-  zstdCompressSync,
-  zstdDecompressSync,
-} from 'node:zlib';
+import { crc32, constants as zlib, zstdCompress, zstdDecompressSync } from 'node:zlib';
 import { type Digest, digestFromBytes, digestOf } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
+import { looksCompressible } from './compressibility.ts';
 
 export type FrameKind = 'chunk' | 'recipe' | 'page';
 export type Codec = 'raw' | 'zstd';
@@ -32,8 +27,6 @@ const CIPHER_NONE = 0;
 
 /** Level 1: faster than a disk, and what it leaves on the table is not worth the seconds. */
 const ZSTD_LEVEL = 1;
-/** Payloads beyond this are probed on a piece of this size before they are compressed whole. */
-const PROBE_SIZE_BYTES = 4096;
 /** Compressed must be smaller than this share of the raw bytes, or raw they stay. */
 const WORTHWHILE_SHARE = 0.96;
 /** A frame's raw bytes never need a larger window; bounds what a hostile frame can make us allocate. */
@@ -152,13 +145,6 @@ function decompress(header: FrameHeader, stored: Uint8Array, what: string): Uint
 }
 
 const COMPRESSION = { params: { [zlib.ZSTD_c_compressionLevel]: ZSTD_LEVEL } };
-
-function looksCompressible(payload: Uint8Array): boolean {
-  if (payload.length <= 2 * PROBE_SIZE_BYTES) return payload.length > 0;
-  const middle = (payload.length - PROBE_SIZE_BYTES) >> 1;
-  const probe = payload.subarray(middle, middle + PROBE_SIZE_BYTES);
-  return zstdCompressSync(probe, COMPRESSION).length < PROBE_SIZE_BYTES * WORTHWHILE_SHARE;
-}
 
 function compress(payload: Uint8Array): Promise<Buffer> {
   return new Promise((resolve, reject) => {

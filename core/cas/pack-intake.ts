@@ -49,7 +49,7 @@ export async function takePack(
       `a pack of ${sizeBytes} bytes; ${PACK_SIZE_MAX_BYTES} are the most`,
     );
   }
-  const spool = createSpool(options);
+  const spool = createSpool({ ...options, spoolPath: options.backend.spoolPath });
   const what = `the pack ${id}`;
   const queue = createByteQueue(spooling(stream, sizeBytes, (bytes) => spool.write(bytes)));
   try {

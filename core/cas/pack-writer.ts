@@ -50,7 +50,8 @@ export class PackWriter {
     const needed = framedSize(frame) + FRAME_ENTRY_SIZE_BYTES;
     if (this.#open !== null && this.#open.writer.sizeBytes + needed > max) await this.#roll();
     if (this.#open === null) {
-      const writer = createContainerWriter({ ...this.#options, kind: 'pack' });
+      const { spoolPath } = this.#options.backend;
+      const writer = createContainerWriter({ ...this.#options, kind: 'pack', spoolPath });
       this.#open = { writer, cell: { id: writer.id, ref: null } };
     }
     const { writer, cell } = this.#open;

@@ -18,6 +18,8 @@ export interface SpoolOptions {
   /** Made when first needed. */
   readonly spoolDir: string;
   readonly random: Random;
+  /** Names a file on the store's own disk, which then takes it as it is. Default: one in `spoolDir`. */
+  readonly spoolPath?: (() => Promise<string>) | undefined;
   readonly memorySizeMaxBytes?: number;
 }
 
@@ -59,7 +61,10 @@ export function createSpool(options: SpoolOptions): Spool {
     async finish() {
       if (file !== null && heldBytes > 0) await flush();
       const spooled = file;
-      if (spooled !== null) return { sizeBytes, open: () => readFile(spooled.path) };
+      if (spooled !== null) {
+        const body = { sizeBytes, open: () => readFile(spooled.path) };
+        return options.spoolPath === undefined ? body : { ...body, file: spooled.path };
+      }
       const held = parts;
       return {
         sizeBytes,
@@ -84,12 +89,16 @@ interface TempFile {
   readonly handle: FileHandle;
 }
 
-async function createTempFile({ spoolDir, random }: SpoolOptions): Promise<TempFile> {
+async function createTempFile(options: SpoolOptions): Promise<TempFile> {
   return diskCall(async () => {
-    await mkdir(spoolDir, { recursive: true });
-    const path = join(spoolDir, `datamon-${randomHex(random, 16)}.spool`);
+    const path = await (options.spoolPath?.() ?? tempPath(options));
     return { path, handle: await open(path, 'wx', 0o600) };
   });
+}
+
+async function tempPath({ spoolDir, random }: SpoolOptions): Promise<string> {
+  await mkdir(spoolDir, { recursive: true });
+  return join(spoolDir, `datamon-${randomHex(random, 16)}.spool`);
 }
 
 async function writeAll({ handle }: TempFile, parts: readonly Uint8Array[]): Promise<void> {
@@ -124,6 +133,7 @@ async function diskCall<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (cause) {
+    if (cause instanceof DatamonError) throw cause;
     const { code, path, message } = cause as NodeJS.ErrnoException;
     const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
     throw new DatamonError(

@@ -1,0 +1,182 @@
+/**
+ * Digests of large inputs, computed beside the main thread where a core is free for it. Promises: the same digest as `createHasher`;
+ * bytes are the caller's again once `update` returned; memory is bounded; the thread keeps no process alive that has nothing else to do.
+ */
+import { availableParallelism } from 'node:os';
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { createHasher, type Digest } from '../digest.ts';
+import type { HashAnswer, HashRequest } from './hash-worker.ts';
+
+/** Inputs below this are hashed where they are: a thread would take longer to start. */
+export const THREAD_HASH_SIZE_MIN_BYTES = 16 * 1024 * 1024;
+/** Bytes handed over at a time. An input has two such pieces of shared memory: one is filled while the other is hashed. */
+const PIECE_SIZE_BYTES = 2 * 1024 * 1024;
+const PIECES_PER_INPUT = 2;
+
+/** As `Hasher`, beside the main thread. */
+export interface ThreadHasher {
+  /** Wait for what it returns, if anything, before the next call. */
+  update(bytes: Uint8Array): Promise<void> | undefined;
+  /** Ends the computation; call once. */
+  digest(): Promise<Digest>;
+  /** Ends it without a digest; safe at any time. */
+  drop(): void;
+}
+
+/** A hasher for an input of about `sizeBytes`. */
+export function createThreadHasher(sizeBytes: number): ThreadHasher {
+  if (sizeBytes >= THREAD_HASH_SIZE_MIN_BYTES && availableParallelism() > 1) {
+    thread ??= new HashThread(() => {
+      thread = null;
+    });
+    return thread.begin();
+  }
+  const hasher = createHasher();
+  return {
+    update(bytes) {
+      hasher.update(bytes);
+      return undefined;
+    },
+    digest: async () => hasher.digest(),
+    drop: () => {},
+  };
+}
+
+let thread: HashThread | null = null;
+
+class HashThread {
+  readonly #worker: Worker;
+  readonly #inputs = new Map<number, Input>();
+  /** Shared memory of inputs that ended; never more than were hashed at once. */
+  readonly #pieces: Uint8Array[] = [];
+  #lastId = 0;
+
+  constructor(onDeath: () => void) {
+    const file = `./hash-worker${extname(import.meta.filename)}`;
+    this.#worker = new Worker(new URL(file, import.meta.url));
+    this.#worker.unref();
+    this.#worker.on('message', ({ id, digest }: HashAnswer) => {
+      this.#inputs.get(id)?.hear(digest as Digest | undefined);
+    });
+    this.#worker.on('error', (error) => {
+      onDeath();
+      for (const input of this.#inputs.values()) input.fail(error);
+    });
+  }
+
+  begin(): ThreadHasher {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const pieces = Array.from(
+      { length: PIECES_PER_INPUT },
+      () => this.#pieces.pop() ?? new Uint8Array(new SharedArrayBuffer(PIECE_SIZE_BYTES)),
+    );
+    const send = (bytes: Uint8Array | null, end: HashRequest['end']): void => {
+      const request: HashRequest = { id, bytes, end };
+      this.#worker.postMessage(request);
+    };
+    const input = new Input(pieces, send, (freed) => {
+      this.#inputs.delete(id);
+      this.#pieces.push(...freed);
+      if (this.#inputs.size === 0) this.#worker.unref();
+    });
+    this.#inputs.set(id, input);
+    this.#worker.ref();
+    return input;
+  }
+}
+
+type Send = (bytes: Uint8Array | null, end: HashRequest['end']) => void;
+
+/** One input on its way through the thread. */
+class Input implements ThreadHasher {
+  readonly #send: Send;
+  readonly #onEnd: (freed: readonly Uint8Array[]) => void;
+  readonly #free: Uint8Array[];
+  /** Sent and not yet answered, oldest first: answers come in this order. */
+  readonly #sent: Uint8Array[] = [];
+  #filled = 0;
+  #failure: { readonly error: unknown } | null = null;
+  #wake: (() => void) | null = null;
+  #digest: Digest | null = null;
+  #ended = false;
+
+  constructor(pieces: Uint8Array[], send: Send, onEnd: (freed: readonly Uint8Array[]) => void) {
+    this.#free = pieces;
+    this.#send = send;
+    this.#onEnd = onEnd;
+  }
+
+  update(bytes: Uint8Array): Promise<void> | undefined {
+    let rest = bytes;
+    while (rest.length > 0) {
+      const piece = this.#free[0];
+      if (piece === undefined) return this.#updateLater(rest);
+      const taken = Math.min(rest.length, PIECE_SIZE_BYTES - this.#filled);
+      piece.set(rest.subarray(0, taken), this.#filled);
+      this.#filled += taken;
+      rest = rest.subarray(taken);
+      if (this.#filled === PIECE_SIZE_BYTES) this.#handOver();
+    }
+    return undefined;
+  }
+
+  async digest(): Promise<Digest> {
+    if (this.#filled > 0) this.#handOver();
+    this.#send(null, 'tell');
+    while (this.#digest === null) await this.#news();
+    this.#end();
+    return this.#digest;
+  }
+
+  drop(): void {
+    if (this.#ended) return;
+    this.#send(null, 'drop');
+    // Pieces that are being hashed are not handed to another input; they are garbage once the thread lets go of them.
+    this.#sent.length = 0;
+    this.#end();
+  }
+
+  hear(digest: Digest | undefined): void {
+    const hashed = this.#sent.shift();
+    if (hashed !== undefined) this.#free.push(hashed);
+    this.#digest = digest ?? null;
+    this.#wake?.();
+  }
+
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#wake?.();
+  }
+
+  async #updateLater(rest: Uint8Array): Promise<void> {
+    while (this.#free.length === 0) await this.#news();
+    await this.update(rest);
+  }
+
+  #handOver(): void {
+    const piece = this.#free.shift();
+    if (piece === undefined) return;
+    this.#sent.push(piece);
+    this.#send(piece.subarray(0, this.#filled), 'not yet');
+    this.#filled = 0;
+  }
+
+  #news(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => {
+        this.#wake = null;
+        if (this.#failure === null) resolve();
+        else reject(this.#failure.error);
+      };
+      if (this.#failure !== null) this.#wake();
+    });
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#onEnd(this.#free);
+  }
+}
