@@ -96,7 +96,9 @@ async function headersOf(client: Storage['authClient'], url: string): Promise<He
 class NoCredentials extends Error {}
 
 const isNetwork = (error: unknown): boolean =>
-  /^E[A-Z_]+$/.test((error as NodeJS.ErrnoException).code ?? '');
+  /^E(AI_AGAIN|NOTFOUND|CONN[A-Z]+|TIMEDOUT|[A-Z]+UNREACH|PIPE)$/.test(
+    (error as NodeJS.ErrnoException).code ?? '',
+  );
 
 const urlOf = (objects: string, key: Key): string => `${objects}/${encodeURIComponent(key)}`;
 

@@ -2,9 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openBackend } from '../backends/open.ts';
+import { isBucketUrl, openBackend } from '../backends/open.ts';
 import type { Backend } from '../core/backend/backend.ts';
-import { createRetryingBackend } from '../core/backend/retrying.ts';
+import { createProvenBackend, proveCapabilities } from '../core/backend/capabilities.ts';
+import { createRetryingBackend, type RetryPolicy } from '../core/backend/retrying.ts';
 import { DatamonError } from '../core/errors.ts';
 import { parseRepoList, type RepoSummary } from '../core/meta/api-wire.ts';
 import type { Repository } from '../core/meta/repository.ts';
@@ -58,7 +59,7 @@ export async function listRepositories(
 ): Promise<readonly RepoSummary[]> {
   const endpoint = parseEndpoint(url);
   if (endpoint.kind === 'store') {
-    const store = await openStore(await openStoreBackend(endpoint.storeUrl, options.signal));
+    const store = await openStore(await openStoreBackend(endpoint.storeUrl, options));
     const repos: RepoSummary[] = [];
     for await (const { repo, info } of listRepos(store)) {
       repos.push({ repo, pool: info.pool, createdAt: info.createdAt });
@@ -117,7 +118,7 @@ async function openDirect(
   options: OpenOptions,
   spool: Spool,
 ): Promise<Repository> {
-  const backend = await openStoreBackend(url.storeUrl, options.signal);
+  const backend = await openStoreBackend(url.storeUrl, options);
   const repository = await openRepository(backend, url.repo, {
     spoolDir: spool.dir,
     random: options.random ?? secureRandom,
@@ -133,13 +134,32 @@ async function openDirect(
   return { ...repository, close };
 }
 
-/** A store's backend, tried again where a failure may pass. */
-export async function openStoreBackend(storeUrl: string, signal?: AbortSignal): Promise<Backend> {
-  return createRetryingBackend(await openBackend(storeUrl), {
+export interface StoreAccess {
+  readonly signal?: AbortSignal | undefined;
+  /** How patient to be with the store. */
+  readonly policy?: RetryPolicy;
+}
+
+/**
+ * A store's backend as every program opens it: what may pass is tried again, and a service is proven to keep its promises
+ * before a store is made there. Proving is outermost, so that a failure that passes is no broken promise.
+ */
+export async function openStoreBackend(
+  storeUrl: string,
+  { signal, policy }: StoreAccess = {},
+): Promise<Backend> {
+  const world = {
     nowMs: () => performance.now(),
-    sleep: (ms) => sleepUnlessStopped(ms, signal),
+    sleep: (ms: number) => sleepUnlessStopped(ms, signal),
     random: Math.random,
-  });
+  };
+  const retrying = createRetryingBackend(await openBackend(storeUrl), world, policy);
+  return isBucketUrl(storeUrl) ? createProvenBackend(retrying, secureRandom) : retrying;
+}
+
+/** Proves at a service that it still keeps its promises. A folder is no service: its promises are the operating system's. */
+export async function proveStore(storeUrl: string, backend: Backend): Promise<void> {
+  if (isBucketUrl(storeUrl)) await proveCapabilities(backend, secureRandom);
 }
 
 async function sleepUnlessStopped(ms: number, signal: AbortSignal | undefined): Promise<void> {

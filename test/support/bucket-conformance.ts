@@ -2,13 +2,18 @@
 import { expect } from 'chai';
 import type { BucketOptions } from '../../backends/bucket.ts';
 import type { Backend } from '../../core/backend/backend.ts';
+import { proveCapabilities } from '../../core/backend/capabilities.ts';
 import { createPrefixedBackend } from '../../core/backend/prefixed.ts';
+import { secureRandom } from '../../core/random.ts';
 import { describeBackend } from '../conformance/backend.ts';
 import { asKey, listed, put, readText, textBody } from '../conformance/bodies.ts';
 import { type BucketServer, setEnvironment } from './bucket-server.ts';
 import { errorOf } from './code-of.ts';
+import { seededBytes } from './splitmix64.ts';
 
 const SERVER_START_TIMEOUT_MS = 40_000;
+/** These servers share the machine with whatever else runs. */
+const CHECK_TIMEOUT_MS = 20_000;
 /** More than the first page and a full one. */
 const PAGES_KEY_COUNT = 1100;
 
@@ -22,7 +27,8 @@ export function describeBucketBackend(
   name: string,
   { start, open, excused = {} }: BucketConformance,
 ): void {
-  describe(name, () => {
+  describe(name, function onServer() {
+    this.timeout(CHECK_TIMEOUT_MS);
     let server: BucketServer | null = null;
     let reset = (): void => {};
     let bucket = '';
@@ -74,6 +80,34 @@ export function describeBucketBackend(
         expect(error.message).to.contain('no such bucket');
         expect(error.hint).to.contain('make it with the cloud’s own tools');
       }
+    });
+
+    it('keeps what is proven of a service, and nothing stays of the proof', async () => {
+      const backend = await openFresh();
+      await proveCapabilities(backend, secureRandom);
+      expect(await listed(backend, '')).to.deep.equal([]);
+    });
+
+    it('has the store refuse bytes that were damaged on the way', async () => {
+      const backend = await openFresh();
+      const sent = seededBytes(3, 300_000);
+      let reading = 0;
+      const body = {
+        sizeBytes: sent.length,
+        async *open() {
+          reading += 1;
+          const bytes = Buffer.from(sent);
+          // The first reading makes the checksum, the second is what travels.
+          if (reading === 2) bytes.writeUInt8(bytes.readUInt8(0) ^ 1, 0);
+          yield bytes;
+        },
+      };
+      const error = await errorOf(backend.putIfAbsent(asKey('a'), body));
+      expect(error.code, error.message).to.equal('UNAVAILABLE');
+      expect(error.message).to.contain('damaged on the way');
+      expect(await backend.stat(asKey('a'))).to.equal(null);
+      // Tried again, it comes through.
+      expect(await backend.putIfAbsent(asKey('a'), body)).to.deep.equal({ created: true });
     });
 
     it('passes over what has no key’s name', async () => {
