@@ -223,6 +223,7 @@ case $command in
     build
     need_chromium
     cd "$here"
+    sh .ci/test-servers
     exec sh .ci/test "$@"
     ;;
   --uninstall) uninstall_for_user ;;

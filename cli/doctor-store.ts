@@ -51,7 +51,8 @@ export async function storeFindings(context: Context): Promise<readonly Finding[
   }
 }
 
-function accessFinding({ mayWrite, why }: Probe, kind: 'store' | 'server'): Finding {
+function accessFinding({ mayWrite, why, broken }: Probe, kind: 'store' | 'server'): Finding {
+  if (broken !== null) return inStore('access', false, broken);
   if (mayWrite) return inStore('access', true, 'you may create, read and list here');
   // Readers are no fault; whoever meant to push learns why it will not work.
   return inStore(

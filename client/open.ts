@@ -1,8 +1,7 @@
 /** A repo by its URL: straight on its store, or through its server. Callers get the port and need not know which. */
-import { openBackend } from '../backends/open.ts';
+import { isBucketUrl } from '../backends/open.ts';
 import type { Backend } from '../core/backend/backend.ts';
 import { type CachingBackend, createCachingBackend } from '../core/backend/caching.ts';
-import { createRetryingBackend } from '../core/backend/retrying.ts';
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import { DatamonError } from '../core/errors.ts';
 import { isContainerKey, type RepoName } from '../core/keys.ts';
@@ -15,10 +14,11 @@ import { ApiClient, type ApiOptions } from './api-client.ts';
 import type { CachePlace } from './cache-place.ts';
 import { discover } from './discovery.ts';
 import { createDiskCache } from './disk-cache.ts';
+import { openStoreBackend } from './open-store.ts';
 import { RemoteRepository } from './remote-repository.ts';
 import { RepoClient } from './repo-client.ts';
 import { parseEndpoint, parseRepoUrl, type ServerRepoUrl, type StoreRepoUrl } from './repo-url.ts';
-import { FIRST_CONTACT_POLICY, REAL_PACE } from './retry.ts';
+import { FIRST_CONTACT_POLICY } from './retry.ts';
 import { NO_TOKENS, Session, type TokenSource } from './session.ts';
 import { openSpoolFolder, type SpoolFolder } from './spool-folder.ts';
 import { openUploadJournal } from './upload-journal.ts';
@@ -66,7 +66,7 @@ export async function listRepositories(
 ): Promise<readonly RepoSummary[]> {
   const endpoint = parseEndpoint(url);
   if (endpoint.kind === 'store') {
-    const store = await openStore(await openStoreBackend(endpoint.storeUrl, options.signal));
+    const store = await openStore(await openStoreBackend(endpoint.storeUrl, options));
     const repos: RepoSummary[] = [];
     for await (const { repo, info } of listRepos(store)) {
       repos.push({ repo, pool: info.pool, createdAt: info.createdAt });
@@ -126,8 +126,8 @@ async function openDirect(
   options: OpenOptions,
   spool: SpoolFolder,
 ): Promise<Repository> {
-  const store = await openStoreBackend(url.storeUrl, options.signal);
-  const cached = isFar(url.storeUrl) ? await cachingOf(store, options) : null;
+  const store = await openStoreBackend(url.storeUrl, options);
+  const cached = isBucketUrl(url.storeUrl) ? await cachingOf(store, options) : null;
   const repository = await openRepository(cached ?? store, url.repo, {
     ...(cached && { evict: (key) => cached.evict(key) }),
     spoolDir: spool.dir,
@@ -145,9 +145,6 @@ async function openDirect(
   };
   return { ...repository, close };
 }
-
-/** Where a request costs more than a disk's. */
-const isFar = (storeUrl: string): boolean => /^(?:gs|s3):/i.test(storeUrl);
 
 /** Null where nothing is to be cached. */
 export async function cachingOf(
@@ -171,23 +168,6 @@ function journalOf(
   if (journalDir === undefined) return {};
   const nowMs = (): number => Date.now();
   return { journal: openUploadJournal({ folder: journalDir, store, repo, random, nowMs }) };
-}
-
-/** A store's backend, tried again where a failure may pass. */
-export async function openStoreBackend(storeUrl: string, signal?: AbortSignal): Promise<Backend> {
-  return createRetryingBackend(await openBackend(storeUrl), {
-    nowMs: () => performance.now(),
-    sleep: (ms) => sleepUnlessStopped(ms, signal),
-    random: Math.random,
-  });
-}
-
-async function sleepUnlessStopped(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await REAL_PACE.sleep(ms, signal);
-  } catch (cause) {
-    throw new DatamonError('CANCELLED', 'stopped while waiting for the store', { cause });
-  }
 }
 
 /** A given folder is the caller's to remove. */

@@ -1,8 +1,9 @@
-/** What a repo's store or server lets the caller do, and what time it has there: asked, not guessed. Changes nothing. */
+/** What a repo's store or server lets the caller do, and what time it has there: asked, not guessed. Nothing of the repo is changed. */
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { ApiClient } from './api-client.ts';
 import { discover } from './discovery.ts';
-import { apiOf, type OpenOptions, openStoreBackend } from './open.ts';
+import { apiOf, type OpenOptions } from './open.ts';
+import { openStoreBackend, proveStore } from './open-store.ts';
 import { RepoClient } from './repo-client.ts';
 import { parseRepoUrl, type ServerRepoUrl } from './repo-url.ts';
 
@@ -13,6 +14,8 @@ export interface Probe {
   readonly why: string | null;
   /** The clock of the store or server; null where it tells none. */
   readonly clock: Date | null;
+  /** The promise that the store does not keep, where it was looked for and found. */
+  readonly broken: string | null;
 }
 
 export async function probeRepository(
@@ -25,14 +28,20 @@ export async function probeRepository(
     : probeServer(parsed, apiOf(parsed.url, options));
 }
 
-/** A store tells the time of an object it was made to create, so that one call answers both questions. */
+/** A folder tells the time of a file it was made to create, so that one call answers both questions; a bucket is proven, too. */
 async function probeStore(storeUrl: string, signal: AbortSignal | undefined): Promise<Probe> {
-  const backend = await openStoreBackend(storeUrl, signal);
+  const backend = await openStoreBackend(storeUrl, { signal });
+  let clock: Date | null = null;
   try {
-    return { mayWrite: true, why: null, clock: await backend.now() };
+    clock = await backend.now();
+    await proveStore(storeUrl, backend);
+    return { mayWrite: true, why: null, clock, broken: null };
   } catch (error) {
+    if (hasCode(error, 'UNSUPPORTED')) {
+      return { mayWrite: false, why: error.message, clock, broken: error.message };
+    }
     if (!hasCode(error, 'FORBIDDEN') && !hasCode(error, 'NO_SPACE')) throw error;
-    return { mayWrite: false, why: error.message, clock: null };
+    return { mayWrite: false, why: error.message, clock, broken: null };
   }
 }
 
@@ -50,6 +59,7 @@ async function probeServer(url: ServerRepoUrl, api: ApiClient): Promise<Probe> {
         ? `the token may read ${url.repo}, not write it`
         : `without a token one may read ${url.repo}, not write it`,
     clock: Number.isNaN(clock.getTime()) ? null : clock,
+    broken: null,
   };
 }
 

@@ -25,6 +25,8 @@ export interface ErrorDetails {
   readonly cause?: unknown;
   /** What to do about it: one sentence, with a command where there is one. */
   readonly hint?: string;
+  /** How long the other side asks to wait before the call is made again. */
+  readonly retryAfterMs?: number;
 }
 
 /** An expected failure: `message` says what failed, on which path and why; `hint` says what to run next. */
@@ -32,16 +34,18 @@ export class DatamonError extends Error {
   override readonly name = 'DatamonError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.hint = details.hint;
+    this.retryAfterMs = details.retryAfterMs;
   }
 }
 
 /** True for failures that may pass by themselves: the same call may be tried again. */
-export function isRetryable(error: unknown): boolean {
+export function isRetryable(error: unknown): error is DatamonError {
   return hasCode(error, 'UNAVAILABLE');
 }
 

@@ -182,6 +182,10 @@ export function parseLogKey(log: LogPrefix, key: string): number | null {
 const asLog = (prefix: string): LogPrefix => prefix as LogPrefix;
 
 export const formatLog: LogPrefix = asLog('format/');
+/** What proves a store's capabilities; no part of the store. */
+export const PROBE_PREFIX = 'probe/';
+export const probePrefix = (id: string): string => `${PROBE_PREFIX}${id}/`;
+export const probeKey = (id: string, name: string): Key => `${probePrefix(id)}${name}` as Key;
 export const poolKey = (pool: PoolName): Key => `pools/${escapeName(pool)}/pool.json` as Key;
 export const packPrefix = (pool: PoolName): string => `pools/${escapeName(pool)}/packs/`;
 export const packKey = (pool: PoolName, id: ContainerId): Key =>

@@ -12,9 +12,11 @@ import { DatamonError, hasCode } from './errors.ts';
 import { type Json, openSealedJson, sealJson } from './json.ts';
 import {
   defaultPool,
+  firstSegment,
   formatLog,
   type Key,
   type PoolName,
+  PROBE_PREFIX,
   parseRepoName,
   poolKey,
   REPOS_PREFIX,
@@ -59,7 +61,7 @@ export async function openStore(backend: Backend, options: StoreOptions = {}): P
   const log = openLog({ backend, prefix: formatLog, random, parse: checkFormat(backend.url) });
   await log.update(async (head) => {
     if (head !== null) return null;
-    const foreign = await firstKey(backend, '');
+    const foreign = await firstForeign(backend);
     if (foreign !== null && !foreign.startsWith(formatLog)) {
       throw new DatamonError('INVALID', `${backend.url} holds ${foreign} and is no datamon store`, {
         hint: 'Choose an empty place for the store.',
@@ -73,6 +75,13 @@ export async function openStore(backend: Backend, options: StoreOptions = {}): P
     return { version: FORMAT_VERSION, features: FORMAT_FEATURES };
   });
   return { backend, random };
+}
+
+/** What a proof of the place that was cut off left there does not count. */
+async function firstForeign(backend: Backend): Promise<string | null> {
+  const first = await firstKey(backend, '');
+  if (first?.startsWith(PROBE_PREFIX) !== true) return first;
+  return firstKey(backend, '', firstSegment('', first).skipTo);
 }
 
 const checkFormat = (url: string) => (event: unknown) => {

@@ -1,10 +1,11 @@
 /** `datamon serve`: reads its configuration, opens the store, listens, and stops when told to. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { openBackend } from '../backends/open.ts';
+import { openStoreBackend, proveStore } from '../client/open-store.ts';
 import { openSpoolFolder } from '../client/spool-folder.ts';
 import { DEFAULT_ISSUER, newSecret, parseSecret, type Secret } from '../client/tokens.ts';
-import { DatamonError } from '../core/errors.ts';
+import { SERVER_RETRY_POLICY } from '../core/backend/retrying.ts';
+import { DatamonError, hasCode } from '../core/errors.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
 import { secureRandom } from '../core/random.ts';
 import { createApp } from './app.ts';
@@ -44,6 +45,7 @@ function describe(error: unknown): {
   const status = {
     INVALID: EXIT.usage,
     FORBIDDEN: EXIT.auth,
+    UNAUTHENTICATED: EXIT.auth,
     CORRUPT: EXIT.corrupt,
     UNAVAILABLE: EXIT.unavailable,
     NO_SPACE: EXIT.unavailable,
@@ -89,7 +91,11 @@ function hostsOf({ listen: { host }, publicUrl }: ServeConfig): ReadonlySet<stri
 }
 
 async function serve(config: ServeConfig, settings: Settings, io: Io): Promise<void> {
-  const backend = await openBackend(config.store);
+  const backend = await openStoreBackend(config.store, { policy: SERVER_RETRY_POLICY });
+  // Whoever may not create loses nothing by what creating is worth here.
+  await proveStore(config.store, backend).catch((error) => {
+    if (!hasCode(error, 'FORBIDDEN') && !hasCode(error, 'NO_SPACE')) throw error;
+  });
   const spool = await openSpoolFolder();
   const spoolDir = spool.dir;
   const repos = createRepos(await openStoreSource({ backend, spoolDir }));

@@ -28,7 +28,11 @@ export const serve: Command<never> = programCommand({
     ],
   ],
   options: {
-    store: { type: 'string', value: 'URL', summary: 'file:///abs/dir or memory:' },
+    store: {
+      type: 'string',
+      value: 'URL',
+      summary: 'file:///abs/dir, gs://bucket/prefix, s3://bucket/prefix or memory:',
+    },
     listen: { type: 'string', value: 'HOST:PORT', summary: 'where to listen' },
   },
 });

@@ -1,6 +1,7 @@
 /**
- * Tries again what may pass. Decided by the code UNAVAILABLE alone; each wait is random up to a bound that doubles, and
- * both the tries and the time are bounded. A read goes on from the bytes it has: objects never change.
+ * Tries again what may pass. Decided by the code UNAVAILABLE alone; each wait is random up to a bound that doubles, or as
+ * long as the store asks and a little longer; tries, time and asked waits are bounded. A read goes on from the bytes it
+ * has: objects never change.
  *
  * A put whose acknowledgement was lost is tried again and then finds its own object: `created` is false for it.
  */
@@ -15,15 +16,27 @@ export interface RetryPolicy {
   /** Bound of the first wait; it doubles with each. */
   readonly firstWaitMs: number;
   readonly waitMaxMs: number;
-  /** No try is begun later than this after the first, or after the last progress of a read or list. */
+  /** No try is begun later than this after the first, or after the last progress of a read or list; asked waits do not count. */
   readonly totalMs: number;
+  /** Longest sum of the waits that the store asks for (`retryAfterMs`); where it asks for more, the call fails at once. */
+  readonly askedWaitMaxMs: number;
 }
 
 export const DEFAULT_RETRY_POLICY: RetryPolicy = {
-  tryCount: 6,
+  // A store that fails every other request fails one call of a thousand.
+  tryCount: 10,
   firstWaitMs: 200,
-  waitMaxMs: 10_000,
+  waitMaxMs: 5_000,
   totalMs: 60_000,
+  askedWaitMaxMs: 300_000,
+};
+
+/** A server's callers try again themselves, and are told to sooner than they lose patience. */
+export const SERVER_RETRY_POLICY: RetryPolicy = {
+  ...DEFAULT_RETRY_POLICY,
+  tryCount: 6,
+  totalMs: 20_000,
+  askedWaitMaxMs: 10_000,
 };
 
 /** The world as retrying sees it. */
@@ -73,20 +86,36 @@ interface Patience {
 function createPatience(world: RetryWorld, policy: RetryPolicy): Patience {
   let tries = 1;
   let since = world.nowMs();
+  let askedMs = 0;
   return {
     async waitAfter(error) {
       if (!isRetryable(error) || tries >= policy.tryCount) throw error;
       const bound = Math.min(policy.waitMaxMs, policy.firstWaitMs * 2 ** (tries - 1));
+      // Random also on top of an asked wait, or all who were turned away would come back at once.
       const waitMs = world.random() * bound;
       if (world.nowMs() + waitMs - since > policy.totalMs) throw error;
+      const { retryAfterMs = 0 } = error;
+      askedMs += retryAfterMs;
+      if (askedMs > policy.askedWaitMaxMs) throw asksTooLong(error, retryAfterMs);
+      since += retryAfterMs;
       tries += 1;
-      await world.sleep(waitMs);
+      await world.sleep(retryAfterMs + waitMs);
     },
     renew() {
       tries = 1;
       since = world.nowMs();
+      askedMs = 0;
     },
   };
+}
+
+function asksTooLong(error: DatamonError, retryAfterMs: number): DatamonError {
+  const seconds = Math.ceil(retryAfterMs / 1000);
+  return new DatamonError('UNAVAILABLE', `${error.message}; it asks to wait ${seconds} s`, {
+    cause: error,
+    hint: `Run the same command again in ${seconds} seconds.`,
+    retryAfterMs,
+  });
 }
 
 async function* resumedRead(

@@ -26,13 +26,24 @@ describe('openBackend', () => {
     expect((await openBackend('memory:one')).url).to.equal('memory:one');
   });
 
-  for (const url of ['gs://bucket/prefix', 's3://bucket', 'S3://bucket']) {
-    it(`says that ${url} is not in this version`, async () => {
+  it('opens buckets by URL, below their prefix, without asking them anything', async () => {
+    for (const [url, opened] of [
+      ['gs://bucket/teams/vision', 'gs://bucket/teams/vision'],
+      ['gs://bucket/', 'gs://bucket'],
+      ['s3://bucket', 's3://bucket'],
+      ['S3://my.bucket-1/a_b/c.d/', 's3://my.bucket-1/a_b/c.d'],
+    ] as const) {
+      expect((await openBackend(url)).url).to.equal(opened);
+    }
+  });
+
+  it('says what a prefix is made of', async () => {
+    for (const url of ['s3://bucket/Team', 'gs://bucket/a//b', 'gs://bucket/a/../b']) {
       const error = await errorOf(openBackend(url));
-      expect(error.code).to.equal('UNSUPPORTED');
-      expect(error.message).to.contain('not in this version');
-    });
-  }
+      expect(error.code).to.equal('INVALID');
+      expect(error.hint).to.contain('lower-case');
+    }
+  });
 
   const wrong = [
     '',
@@ -48,6 +59,13 @@ describe('openBackend', () => {
     'file:///a%ZZ',
     'file:///a?b',
     'file:///a#b',
+    'gs:',
+    'gs://',
+    'gs:bucket',
+    's3:///prefix',
+    's3://Bucket',
+    's3://b',
+    's3://key:secret@bucket',
     'memory:a/b',
     'memory://x',
   ];
@@ -56,7 +74,7 @@ describe('openBackend', () => {
       const error = await errorOf(openBackend(url));
       expect(error.code).to.equal('INVALID');
       expect(error.message).to.contain(JSON.stringify(url));
-      expect(error.hint).to.match(/file:\/\/\/absolute.*memory:.*gs:\/\/ and s3:\/\//);
+      expect(error.hint).to.match(/file:\/\/\/absolute.*gs:\/\/.*s3:\/\/.*memory:/);
     });
   }
 });

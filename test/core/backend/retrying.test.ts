@@ -10,7 +10,13 @@ import { codeOf, errorOf } from '../../support/code-of.ts';
 import { createFaultyBackend, FaultPlan } from '../../support/faulty-backend.ts';
 import { seededBytes } from '../../support/splitmix64.ts';
 
-const POLICY: RetryPolicy = { tryCount: 4, firstWaitMs: 100, waitMaxMs: 1000, totalMs: 10_000 };
+const POLICY: RetryPolicy = {
+  tryCount: 4,
+  firstWaitMs: 100,
+  waitMaxMs: 1000,
+  totalMs: 10_000,
+  askedWaitMaxMs: 300_000,
+};
 
 /** A world in which sleeping moves the clock and takes no time. */
 function fakeWorld(random = 0.5) {
@@ -112,6 +118,36 @@ describe('retrying', () => {
     expect(await codeOf(backend.stat(asKey('a')))).to.equal('UNAVAILABLE');
     expect(world.nowMs()).to.be.at.most(1000);
     expect(counts().statCount).to.be.within(2, 6);
+  });
+
+  describe('where the store says how long to wait', () => {
+    const asking = (...waits: readonly number[]): FaultPlan => {
+      const plan = new FaultPlan();
+      for (const [at, retryAfterMs] of waits.entries()) {
+        plan.fail('stat', at + 1, new DatamonError('UNAVAILABLE', 'busy', { retryAfterMs }));
+      }
+      return plan;
+    };
+
+    it('waits that long and a random part more, also past its total time', async () => {
+      const { backend, world } = retryingOver(asking(1000, 300_000 - 1000));
+      await backend.stat(asKey('a'));
+      expect(world.waits).to.deep.equal([1050, 299_100]);
+    });
+
+    it('fails at once where that is too long, and says how long', async () => {
+      const { backend, world } = retryingOver(asking(300_001));
+      const error = await errorOf(backend.stat(asKey('a')));
+      expect(error.message).to.contain('busy; it asks to wait 301 s');
+      expect(error.hint).to.contain('301 seconds');
+      expect(world.waits).to.deep.equal([]);
+    });
+
+    it('adds up what is asked for', async () => {
+      const { backend, world } = retryingOver(asking(200_000, 100_001));
+      expect(await codeOf(backend.stat(asKey('a')))).to.equal('UNAVAILABLE');
+      expect(world.waits).to.have.length(1);
+    });
   });
 
   it('finds its own object where the acknowledgement of a put was lost', async () => {
