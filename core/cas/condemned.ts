@@ -36,7 +36,7 @@ export class Condemned {
   }
 }
 
-function parseCondemned(event: unknown): CondemnedEvent {
+export function parseCondemned(event: unknown): CondemnedEvent {
   const ids = (event as { readonly condemned?: unknown } | null)?.condemned;
   if (!Array.isArray(ids)) throw new DatamonError('INVALID', 'a gc event without condemned ids');
   return { condemned: ids.map((id) => parseContainerId(String(id))) };
