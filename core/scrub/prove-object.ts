@@ -65,7 +65,7 @@ export async function proveObject(
     if (hasCode(error, 'UNSUPPORTED')) {
       return { ...proof, verdict: 'newer', flaws: [flaw(error)] };
     }
-    if (hasCode(error, 'CORRUPT')) {
+    if (hasCode(error, 'CORRUPT') || hasCode(error, 'INVALID')) {
       return { ...proof, verdict: 'damaged', flaws: [flaw(error)] };
     }
     throw error;
@@ -86,17 +86,12 @@ async function findingsOf(
     const message = `${key} has ${sizeBytes} bytes, more than any such object`;
     return { flaws: [{ part: 'content', message, offset: null }], intact: null };
   }
-  const bytes = await collect(backend.get(key), limit);
-  try {
-    checkBytes(bytes, key, kind, backend.url);
-    return SOUND;
-  } catch (error) {
-    if (hasCode(error, 'UNSUPPORTED') || !(error instanceof DatamonError)) throw error;
-    return { flaws: [flaw(error)], intact: null };
-  }
+  checkBytes(await collect(backend.get(key), limit), key, kind, backend.url);
+  return SOUND;
 }
 
-function checkBytes(bytes: Buffer, key: Key, kind: KeyKind, url: string): void {
+/** For what is no container: whether these are the bytes of `key`, in the store `url`. CORRUPT, INVALID, or UNSUPPORTED where a later datamon wrote them. */
+export function checkBytes(bytes: Buffer, key: Key, kind: KeyKind, url: string): void {
   if (kind.kind === 'bundle') decodeBundle(kind.bundle, bytes);
   else if (kind.kind === 'pool') checkName(escapeName(parsePool(bytes, null).pool), kind.pool, key);
   else if (kind.kind === 'repo') checkName(escapeName(parseRepo(bytes, null).repo), kind.repo, key);

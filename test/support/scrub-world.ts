@@ -75,7 +75,10 @@ async function pushFiles(
   files: Files,
   at: Date,
 ): Promise<RecordedBundle> {
-  for (const bytes of Object.values(files)) await repository.blobs.put(blobOf(bytes));
+  const sources = Object.values(files).map((bytes) => blobOf(bytes));
+  for (const outcome of await listAll(repository.blobs.putMany(sources))) {
+    if ('error' in outcome) throw outcome.error;
+  }
   const [head] = await listAll(repository.history.branchLog('main'));
   const made = await recordBundle(repository, {
     ...createSyntheticCommit({
