@@ -16,14 +16,21 @@ export const NAME = parseRepoName('acme/weather');
 
 export type Files = Readonly<Record<string, Buffer>>;
 
+export interface PushHow {
+  /** Another repo of the same pool. */
+  readonly repo?: string;
+  /** Paths that are listed and not brought: the push says so. */
+  readonly missing?: readonly string[];
+}
+
 export interface ScrubWorld {
   readonly backend: Backend;
   readonly clock: { now: Date };
   readonly spoolDir: string;
-  /** Opens the repo as another process would. */
-  open(): Promise<DirectRepository>;
+  /** Opens the repo (another one of the same pool, if named) as another process would. */
+  open(name?: string): Promise<DirectRepository>;
   /** Stores the files and records a bundle of them as the next push to main. */
-  push(files: Files): Promise<RecordedBundle>;
+  push(files: Files, how?: PushHow): Promise<RecordedBundle>;
   /** Keys below a prefix. */
   keys(prefix: string): Promise<Key[]>;
   read(key: Key): Promise<Buffer>;
@@ -35,8 +42,11 @@ export async function makeScrubWorld(): Promise<ScrubWorld> {
   const clock = { now: new Date('2026-03-01T00:00:00Z') };
   const backend = createMemoryBackend({ now: () => clock.now });
   const spoolDir = await makeTempDir();
-  const open = (): Promise<DirectRepository> =>
-    openRepository(backend, NAME, { create: { by: 'ada', remote: REMOTE }, spoolDir });
+  const open = (name: string = NAME): Promise<DirectRepository> =>
+    openRepository(backend, parseRepoName(name), {
+      create: { by: 'ada', remote: REMOTE },
+      spoolDir,
+    });
   const read = (key: Key): Promise<Buffer> => collect(backend.get(key), Number.MAX_SAFE_INTEGER);
   return {
     backend,
@@ -44,10 +54,10 @@ export async function makeScrubWorld(): Promise<ScrubWorld> {
     spoolDir,
     open,
     read,
-    push: async (files) => {
-      const repository = await open();
+    push: async (files, { repo, missing = [] } = {}) => {
+      const repository = await open(repo);
       try {
-        return await pushFiles(repository, files, clock.now);
+        return await pushFiles(repository, files, { at: clock.now, missing });
       } finally {
         await repository.close();
       }
@@ -73,9 +83,10 @@ export function entriesOf(files: Files): Entry[] {
 async function pushFiles(
   repository: DirectRepository,
   files: Files,
-  at: Date,
+  { at, missing }: { readonly at: Date; readonly missing: readonly string[] },
 ): Promise<RecordedBundle> {
-  const sources = Object.values(files).map((bytes) => blobOf(bytes));
+  const brought = Object.entries(files).filter(([path]) => !missing.includes(path));
+  const sources = brought.map(([, bytes]) => blobOf(bytes));
   for (const outcome of await listAll(repository.blobs.putMany(sources))) {
     if ('error' in outcome) throw outcome.error;
   }
@@ -102,7 +113,7 @@ async function pushFiles(
     bundle,
     totals,
     extraOids: null,
-    missing: [],
+    missing: missing.map((path) => digestOf(files[path] ?? '')),
     forced: false,
     pushedBy: 'Ada <ada@example.org>',
     receipt: FREE_RECEIPT,
