@@ -182,6 +182,7 @@ export function parseLogKey(log: LogPrefix, key: string): number | null {
 const asLog = (prefix: string): LogPrefix => prefix as LogPrefix;
 
 export const formatLog: LogPrefix = asLog('format/');
+export const scrubsLog: LogPrefix = asLog('scrubs/');
 export const poolKey = (pool: PoolName): Key => `pools/${escapeName(pool)}/pool.json` as Key;
 export const packPrefix = (pool: PoolName): string => `pools/${escapeName(pool)}/packs/`;
 export const packKey = (pool: PoolName, id: ContainerId): Key =>

@@ -20,6 +20,7 @@ import { oneOf, record, time } from '../shape.ts';
 import { checkFormat, parsePool, parseRepo } from '../store.ts';
 import type { Extents } from './extents.ts';
 import { type Flaw, proveContainer } from './prove-container.ts';
+import { parseScrubReceipt } from './receipt.ts';
 
 export type Verdict =
   /** Every bit is as it was written. */
@@ -116,6 +117,7 @@ function checkEntry(bytes: Buffer, key: Key, kind: LogEntryKey, url: string): vo
 /** Parses a log's event: whether it is one at all. Branches and labels say which log they belong to, which is then told. */
 const EVENT_NAMES: { readonly [log in LogName]?: (event: unknown, url: string) => unknown } = {
   format: (event, url) => checkFormat(url)(event),
+  scrubs: parseScrubReceipt,
   gc: parseCondemned,
   settings: (event) => parseSettings(event, 'settings'),
   locks: (event) => lockRecord(event, 'lock event'),

@@ -14,8 +14,12 @@ import type { NamedTree, RepoSurvey } from './survey.ts';
 export interface RepairSources {
   /** For messages: `this clone`, `/mnt/objects`. */
   readonly name: string;
-  /** A file of this size that should have this oid, or null. */
-  file(oid: Digest, sizeBytes: number): Promise<(() => ByteStream) | null>;
+  /** A file of this size that should have this oid, or null. `commits` are some that list it. */
+  file(
+    oid: Digest,
+    sizeBytes: number,
+    commits: readonly GitSha[],
+  ): Promise<(() => ByteStream) | null>;
   /** What recording the commit makes, or null where that cannot be told. */
   bundle(commit: GitSha): Promise<RemadeBundle | null>;
 }

@@ -19,7 +19,14 @@ import { doomedRecords, isDoomed, isElsewhere, type Left, lostOf, whatIsLeft } f
 import { Rebuild } from './rebuild.ts';
 import { type RepairAction, type RepairSources, remake } from './remake.ts';
 import type { Scrub } from './scrub.ts';
-import type { BadContainer, PoolSurvey, RepoSurvey, Survey } from './survey.ts';
+import {
+  type BadContainer,
+  type PoolSurvey,
+  type RepoSurvey,
+  type Survey,
+  wantedName,
+} from './survey.ts';
+import { counted } from './tell.ts';
 
 export interface RepairOptions {
   readonly scrub: Scrub;
@@ -124,7 +131,7 @@ async function* copyOut(
     did: 'copied out',
     key: null,
     repo: repo.name,
-    message: `${recordCount} files and lists (${copiedBytes} bytes) of ${repo.name} that still read in damaged objects were copied into new ones`,
+    message: `copied ${counted(recordCount)} of ${repo.name} (tree pages count too; ${copiedBytes} bytes) out of damaged objects into new ones`,
   };
 }
 
@@ -148,7 +155,7 @@ async function* rebuild(
     did: 'rebuilt',
     key: null,
     repo: repo.name,
-    message: `${count} files and lists of ${repo.name} were found again by what lies in the pool, hashed and recorded`,
+    message: `found ${counted(count)} of ${repo.name} (tree pages count too) again by what lies in the pool, hashed and recorded them`,
   };
 }
 
@@ -162,14 +169,19 @@ async function putAll(putMany: PutMany, sources: readonly BlobSource[]): Promise
 }
 
 async function* sendAgain(
-  { scrub: { survey }, sources }: RepairOptions,
+  { scrub, sources }: RepairOptions,
   repo: RepoSurvey,
   parts: DirectParts,
   putMany: PutMany,
 ): AsyncGenerator<RepairAction> {
   const found: BlobSource[] = [];
-  for (const { oid, kind, sizeBytes } of await lostOf(survey, repo, parts)) {
-    const open = kind === 'blob' ? await sources.file(oid, sizeBytes) : null;
+  const lost = await lostOf(scrub.survey, repo, parts);
+  // Whoever has the bytes may also bring what its push did not.
+  const neverBrought = [...repo.absent.values()].filter(({ oid }) => repo.excused.has(oid));
+  for (const { oid, kind, sizeBytes } of new Set([...lost, ...neverBrought])) {
+    const trouble = scrub.troubles.get(repo)?.get(wantedName(kind, oid));
+    const commits = (trouble?.trees ?? []).flatMap(({ commit }) => commit ?? []);
+    const open = kind === 'blob' ? await sources.file(oid, sizeBytes, commits) : null;
     if (open !== null) found.push({ oid, sizeBytes, open });
   }
   const stored = found.length === 0 ? 0 : await putAll(putMany, found);
@@ -178,7 +190,7 @@ async function* sendAgain(
     did: 'sent again',
     key: null,
     repo: repo.name,
-    message: `${stored} files of ${repo.name} were stored again from ${sources.name}`,
+    message: `stored ${counted(stored)} of ${repo.name} again, from ${sources.name}`,
   };
 }
 

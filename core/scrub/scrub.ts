@@ -31,6 +31,8 @@ export interface ScrubOptions {
   readonly share?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: ScrubProgress) => void;
+  /** Called before each finding and at the end, so that a progress line can be taken away. */
+  readonly onPause?: () => void;
 }
 
 export class Scrub {
@@ -59,10 +61,12 @@ export class Scrub {
   /** Everything that is not as it should be. NOT_FOUND where there is no store, UNSUPPORTED where it is a later one. */
   async *findings(): AsyncGenerator<Finding> {
     for await (const found of this.#phases()) {
+      this.#options.onPause?.();
       if (found.severity === 'damage') this.damageCount += 1;
       else this.noteCount += 1;
       yield found;
     }
+    this.#options.onPause?.();
   }
 
   async *#phases(): AsyncGenerator<Finding> {

@@ -101,7 +101,7 @@ export function meaningOf(files: readonly AffectedFile[]): string {
   return `${counted(lost)} cannot be read back now.${kept}`;
 }
 
-const counted = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
+export const counted = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
 
 function hintOf(
   { backend }: Survey,

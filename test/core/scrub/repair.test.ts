@@ -139,7 +139,7 @@ describe('core/scrub/repair', function () {
     await flip(key, 2 * MIB);
     const actions = await repaired(world, cloneWith({ 'any name': BIG }));
     expect(did(actions)).to.deep.equal(['copied out', 'sent again', 'condemned']);
-    expect(actions[1]?.message).to.contain('1 files of acme/weather').and.contain('a clone');
+    expect(actions[1]?.message).to.contain('stored 1 file of acme/weather').and.contain('a clone');
     await world.replace(key, null);
     await expectWhole();
   });
