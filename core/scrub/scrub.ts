@@ -5,6 +5,7 @@
 import type { Backend } from '../backend/backend.ts';
 import { DatamonError } from '../errors.ts';
 import type { Finding } from './finding.ts';
+import { recheck } from './recheck.ts';
 import { createSample } from './sample.ts';
 import type { RepoSurvey, Survey } from './survey.ts';
 import {
@@ -85,6 +86,7 @@ export class Scrub {
       yield* surveyRecords(options, repo);
       troubles.set(repo, await surveyTrees(repo, onRead));
     }
+    await recheck(options);
     yield* tellDamage(survey, troubles);
     for (const pool of survey.pools.values()) yield* orphanNote(survey, pool);
     yield* foreignNotes(survey);

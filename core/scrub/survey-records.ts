@@ -25,6 +25,11 @@ export async function* surveyRecords(
       yield* checkRecord(options, repo, record);
     }
   }
+  await noteServed(options, repo);
+}
+
+/** Asks for every broken record whether another one gives its bytes. */
+export async function noteServed(options: ContainersOptions, repo: RepoSurvey): Promise<void> {
   for (const broken of repo.broken.values()) {
     const { oid, kind } = broken;
     const records = (await repo.index.find([oid], kind)).get(oid) ?? [];

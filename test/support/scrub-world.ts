@@ -38,9 +38,12 @@ export interface ScrubWorld {
   replace(key: Key, bytes: Uint8Array | null): Promise<void>;
 }
 
-export async function makeScrubWorld(): Promise<ScrubWorld> {
+/** `through` wraps the backend that everybody uses. */
+export async function makeScrubWorld(
+  through: (backend: Backend) => Backend = (backend) => backend,
+): Promise<ScrubWorld> {
   const clock = { now: new Date('2026-03-01T00:00:00Z') };
-  const backend = createMemoryBackend({ now: () => clock.now });
+  const backend = through(createMemoryBackend({ now: () => clock.now }));
   const spoolDir = await makeTempDir();
   const open = (name: string = NAME): Promise<DirectRepository> =>
     openRepository(backend, parseRepoName(name), {
