@@ -4,6 +4,7 @@ import { type Probe, probeRepository } from '../client/probe.ts';
 import { DatamonError } from '../core/errors.ts';
 import type { Context } from './context.ts';
 import { type Finding, finding } from './doctor-check.ts';
+import { scrubFinding } from './doctor-scrub.ts';
 
 const inStore = finding('store');
 /** Tokens forgive half a minute; a collector's grace is counted in days. */
@@ -44,6 +45,7 @@ export async function storeFindings(context: Context): Promise<readonly Finding[
           : `${formatCount(pending, 'push', 'pushes')} announced and not seen to arrive`,
         { fix: 'datamon record' },
       ),
+      ...(await scrubFinding(url, context.io.signal)),
     ];
   } catch (error) {
     if (!(error instanceof DatamonError) || error.code === 'CANCELLED') throw error;

@@ -139,6 +139,13 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/record.ts')).record,
   },
   {
+    name: 'fsck',
+    group: 'keep',
+    operands: '[STORE]',
+    summary: 'read a store back and prove it; --sample 5% --repair --from DIR',
+    load: async () => (await import('./commands/fsck.ts')).fsck,
+  },
+  {
     name: 'serve',
     group: 'run',
     operands: '',

@@ -186,6 +186,7 @@ export const formatLog: LogPrefix = asLog('format/');
 export const PROBE_PREFIX = 'probe/';
 export const probePrefix = (id: string): string => `${PROBE_PREFIX}${id}/`;
 export const probeKey = (id: string, name: string): Key => `${probePrefix(id)}${name}` as Key;
+export const scrubsLog: LogPrefix = asLog('scrubs/');
 export const poolKey = (pool: PoolName): Key => `pools/${escapeName(pool)}/pool.json` as Key;
 export const packPrefix = (pool: PoolName): string => `pools/${escapeName(pool)}/packs/`;
 export const packKey = (pool: PoolName, id: ContainerId): Key =>

@@ -84,7 +84,7 @@ async function firstForeign(backend: Backend): Promise<string | null> {
   return firstKey(backend, '', firstSegment('', first).skipTo);
 }
 
-const checkFormat = (url: string) => (event: unknown) => {
+export const checkFormat = (url: string) => (event: unknown) => {
   const { version } = record<{ version: number }>({ version: count })(event, 'format');
   const hint = 'Update datamon on this machine; the store is intact.';
   if (version !== FORMAT_VERSION) {
@@ -135,8 +135,10 @@ export async function openPool(
   return parsePool(await readBytes(store.backend, key), pool);
 }
 
-function parsePool(bytes: Uint8Array, pool: PoolName): PoolParameters {
-  const source = parseDescription(bytes, `the description of pool ${pool}`, (fields, where) => {
+/** Null for a pool whose name only its description tells. */
+export function parsePool(bytes: Uint8Array, expected: PoolName | null): PoolParameters {
+  const what = `the description of ${expected === null ? 'a pool' : `pool ${expected}`}`;
+  const source = parseDescription(bytes, what, (fields, where) => {
     const { chunker, codec } = fields;
     requireWord(chunker, CHUNKER, `${where}: the chunker`);
     requireWord(codec, CODEC, `${where}: the codec`);
@@ -154,8 +156,9 @@ function parsePool(bytes: Uint8Array, pool: PoolName): PoolParameters {
     minBytes < averageBytes &&
     averageBytes < maxBytes &&
     maxBytes <= CHUNK_SIZE_LIMIT_BYTES;
-  if (!ordered || source.pool !== pool) {
-    throw new DatamonError('CORRUPT', `the description of pool ${pool} makes no sense`);
+  const pool = source.pool as PoolName;
+  if (!ordered || (expected !== null && pool !== expected)) {
+    throw new DatamonError('CORRUPT', `${what} makes no sense`);
   }
   return { pool, seed: source.seed, minBytes, averageBytes, maxBytes };
 }
@@ -206,7 +209,7 @@ export async function* listRepos(
   }
 }
 
-function parseRepo(
+export function parseRepo(
   bytes: Uint8Array,
   expected: RepoName | null,
 ): { readonly repo: RepoName; readonly info: RepoInfo } {

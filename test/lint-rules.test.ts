@@ -41,6 +41,11 @@ const ROOMS: readonly Room[] = [
     forbidden: ['../lfs/pointer.ts', '../../git/commit.ts', 'yaml'],
   },
   {
+    file: 'core/scrub/planted.ts',
+    allowed: ['../cas/frame.ts', '../meta/bundle.ts', '../backend/backend.ts'],
+    forbidden: ['../lfs/pointer.ts', '../../git/commit.ts', '../../client/open.ts'],
+  },
+  {
     file: 'core/lfs/planted.ts',
     allowed: ['../digest.ts', '../errors.ts'],
     forbidden: ['../keys.ts', '../cas/pool.ts'],

@@ -36,8 +36,29 @@ export class Condemned {
   }
 }
 
-function parseCondemned(event: unknown): CondemnedEvent {
+export function parseCondemned(event: unknown): CondemnedEvent {
   const ids = (event as { readonly condemned?: unknown } | null)?.condemned;
   if (!Array.isArray(ids)) throw new DatamonError('INVALID', 'a gc event without condemned ids');
   return { condemned: ids.map((id) => parseContainerId(String(id))) };
+}
+
+/** Who condemns, and by which plan of a collection. */
+export interface Sentence {
+  readonly ids: readonly ContainerId[];
+  readonly by: string;
+  readonly plan: string | null;
+}
+
+/** Condemns containers, for ever. What lives in them must have been published elsewhere before. */
+export async function condemn(
+  backend: Backend,
+  pool: PoolName,
+  random: Random,
+  { ids, by, plan }: Sentence,
+): Promise<void> {
+  const prefix = condemnedLog(pool);
+  const log = openLog<CondemnedEvent>({ backend, prefix, random, parse: parseCondemned });
+  const at = (await backend.now()).toISOString();
+  const event = { condemned: ids, at, by, plan };
+  await log.update(() => event);
 }

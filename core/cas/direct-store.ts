@@ -20,6 +20,7 @@ import { Merger } from './merger.ts';
 import type { PoolParameters } from './pool.ts';
 import { Resumption } from './resumption.ts';
 import { SegmentIndex } from './segment-index.ts';
+import type { PublisherOptions } from './segment-publisher.ts';
 import type { UploadJournal } from './upload-journal.ts';
 
 export interface DirectStoreOptions {
@@ -50,7 +51,18 @@ export interface DirectStores {
   close(): Promise<void>;
 }
 
-export async function openDirectStores(options: DirectStoreOptions): Promise<DirectStores> {
+/** What the stores are made of; collection and repair work on these. */
+export interface DirectParts extends PublisherOptions {
+  readonly condemned: Condemned;
+  readonly holdings: Holdings;
+  readonly merger: Merger;
+  readonly committer: Committer;
+  readonly known: KnownChunks;
+  readonly reader: BlobReader;
+  readonly writer: BlobWriter;
+}
+
+export async function openDirectParts(options: DirectStoreOptions): Promise<DirectParts> {
   const { backend, repo, pool, spoolDir } = options;
   const random = options.random ?? secureRandom;
   const schedule = options.schedule ?? startTimer;
@@ -78,7 +90,17 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
   const chunker = createChunker(pool);
   const writer = new BlobWriter({ ...base, chunker, known, committer, resumption });
   await condemned.look();
+  return { ...base, merger, committer, known, reader, writer };
+}
 
+export async function openDirectStores(options: DirectStoreOptions): Promise<DirectStores> {
+  return storesOf(await openDirectParts(options), options);
+}
+
+/** The ports over parts that are open. */
+export function storesOf(parts: DirectParts, options: DirectStoreOptions): DirectStores {
+  const { index, holdings, merger, committer, reader, writer } = parts;
+  const schedule = options.schedule ?? startTimer;
   const blobs: BlobStore = {
     put: (source, put) => writer.put(source, put),
     putMany: (sources, put = {}) =>
@@ -95,9 +117,9 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
       return sizes;
     },
   };
-  const pages = new DirectPageStore({ ...base, reader, writer, committer });
+  const pages = new DirectPageStore(parts);
   const { childrenOf } = options;
-  const ingest = new DirectIngest({ ...base, known, reader, writer, committer, pages, childrenOf });
+  const ingest = new DirectIngest({ ...parts, pages, childrenOf });
   const close = async (): Promise<void> => {
     await committer.settled();
     await merger.settled();

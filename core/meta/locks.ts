@@ -30,7 +30,7 @@ export interface LockRecord {
   readonly held: readonly Lock[];
 }
 
-const lockRecord = record<LockRecord>({
+export const lockRecord = record<LockRecord>({
   action: oneOf(['locked', 'unlocked']),
   lock: parseLock,
   by: text,

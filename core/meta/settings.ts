@@ -14,7 +14,7 @@ export interface RepoSettings {
   readonly at: string;
 }
 
-const parseSettings = record<RepoSettings>({
+export const parseSettings = record<RepoSettings>({
   canonicalRemote: nullable(text),
   by: text,
   at: time,
