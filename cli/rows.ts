@@ -12,6 +12,8 @@ export interface BundleRow {
   readonly files: number;
   readonly bytes: number;
   readonly newBytes: number;
+  /** Of these, what an interrupted push had stored. */
+  readonly resumedBytes: number;
   readonly storedBytes: number;
   readonly pushedAt: string;
   readonly pushedBy: string;
@@ -38,6 +40,7 @@ export function bundleRow(event: BranchEvent): BundleRow | null {
     files: totals.fileCount,
     bytes: totals.sizeBytes,
     newBytes: receipt.newBytes,
+    resumedBytes: receipt.resumedBytes,
     storedBytes: receipt.storedBytes,
     pushedAt: event.pushedAt,
     pushedBy: event.pushedBy,

@@ -14,7 +14,7 @@ import {
   SAVED_SUFFIX,
 } from './hook-scripts.ts';
 import { type Snippet, snippetFor } from './hook-snippets.ts';
-import { ownFolder } from './own-folder.ts';
+import { ownFolder, unfinishedFolder } from './own-folder.ts';
 import type { GitRepository } from './repository.ts';
 
 export interface HookFound {
@@ -86,6 +86,7 @@ export async function removeHooks(repo: GitRepository): Promise<HookReport> {
   }
   const madeFolder = await exists(join(ownFolder(repo), MADE_FOLDER));
   await rm(ownFolder(repo), { recursive: true, force: true });
+  await rm(unfinishedFolder(repo), { recursive: true, force: true });
   if (madeFolder) await rmdir(repo.hooksDir).catch(() => {});
   return inspectHooks(repo);
 }

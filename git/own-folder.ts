@@ -11,6 +11,10 @@ export const pendingFolder = (repo: GitRepository): string => join(ownFolder(rep
 /** Where packs of interrupted uploads are noted. */
 export const uploadsFolder = (repo: GitRepository): string => join(ownFolder(repo), 'uploads');
 
+/** Where the agent keeps unfinished downloads, unless `lfs.storage` is elsewhere and perhaps another clone's too. */
+export const unfinishedFolder = (repo: GitRepository): string =>
+  join(repo.commonDir, 'lfs', 'datamon');
+
 /** True where a push may have been left open; cheap, so that any command can ask. */
 export async function hasOpenPushes(repo: GitRepository): Promise<boolean> {
   const names = await readdir(pendingFolder(repo)).catch(() => []);

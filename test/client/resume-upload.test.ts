@@ -18,22 +18,27 @@ import { secureRandom } from '../../core/random.ts';
 import { openQuick, sourceOf } from '../support/api-world.ts';
 import { codeOf, errorOf } from '../support/code-of.ts';
 import { startRealServer } from '../support/real-server.ts';
-import { seededBytes } from '../support/splitmix64.ts';
+import { seededBytes, splitmix64 } from '../support/splitmix64.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 const MIB = 1024 * 1024;
 const REPO = parseRepoName('acme/weather');
 const OTHER_REPO = parseRepoName('acme/tides');
 const CREATE = { by: 'ada', remote: null };
-const PACK = MIB;
-/** Two packs on their way, one being filled; three batches of chunks that a server is asked about. */
-const WINDOW = 3 * PACK + 12 * MIB;
-const SIZE = 24 * MIB;
-const CUT = 20 * MIB;
+/** Large enough that reuse from one after the other never counts as fragmented. */
+const PACK = 2 * MIB;
+/** Two packs on their way, one being filled. */
+const PACKS_WINDOW = 3 * PACK;
+/** Three batches of chunks that a server is asked about. */
+const ASKED_WINDOW = 12 * MIB;
+const SIZE = 26 * MIB;
+const CUT = 24 * MIB;
 const BYTES = seededBytes(31, SIZE);
 
 /** A store behind one of the two doors, as one client after the other opens it. */
 interface Door {
+  /** What a cut loses at most. */
+  readonly window: number;
   readonly metered: MeteredBackend;
   open(journalDir?: string, repo?: RepoName): Promise<Repository>;
   /** The process behind the door dies and comes back. */
@@ -44,6 +49,7 @@ async function directDoor(): Promise<Door> {
   const metered = createMeteredBackend(createMemoryBackend());
   const nowMs = (): number => Date.now();
   return {
+    window: PACKS_WINDOW,
     metered,
     open: async (folder, repo = REPO) =>
       openRepository(metered.backend, repo, {
@@ -68,6 +74,7 @@ async function serverDoor(): Promise<Door> {
   const metered = createMeteredBackend(createMemoryBackend());
   let server = await startRealServer({ backend: metered.backend });
   return {
+    window: PACKS_WINDOW + ASKED_WINDOW,
     metered,
     open: (journalDir, repo = REPO) =>
       openQuick(`${server.origin}/${repo}`, {
@@ -141,18 +148,38 @@ for (const [name, makeDoor] of [
       door = await makeDoor();
       folder = await makeTempDir();
       await interrupted(door, folder);
-      expect((await notes(folder)).length).to.be.at.least((CUT - WINDOW) / PACK);
+      expect((await notes(folder)).length).to.be.at.least((CUT - door.window) / PACK);
     });
 
     it('sends only what was in no whole pack, says so, and forgets the notes', async () => {
       await door.restart();
       const { receipt, sentBytes } = await putAgain(door, folder);
       const restBytes = SIZE - CUT;
-      expect(sentBytes).to.be.below(restBytes + WINDOW + 64 * 1024);
+      expect(sentBytes).to.be.below(restBytes + door.window + 64 * 1024);
       expect(receipt.newBytes).to.equal(SIZE);
-      expect(receipt.resumedBytes).to.be.within(CUT - WINDOW, CUT);
+      expect(receipt.resumedBytes).to.be.within(CUT - door.window, CUT);
       expect(receipt.storedBytes).to.be.within(sentBytes - 64 * 1024, sentBytes + 64 * 1024);
       expect(await notes(folder)).to.deep.equal([]);
+    });
+
+    it('cut again and again at random, it sends each byte about once', async () => {
+      const seed = Date.now() % 1_000_000;
+      const random = splitmix64(seed);
+      const before = door.metered.counts().createdBytes;
+      const other = await makeTempDir();
+      for (let cuts = 0; cuts < 4; cuts += 1) {
+        const repository = await door.open(other, OTHER_REPO);
+        const cut = Math.floor(random() * SIZE);
+        await repository.blobs.put(cutSource(BYTES, cut)).catch(() => undefined);
+        await repository.close();
+      }
+      const repository = await door.open(other, OTHER_REPO);
+      await repository.blobs.put(sourceOf(BYTES));
+      await repository.close();
+      const stored = door.metered.counts().createdBytes - before;
+      expect(stored, `seed ${seed}`).to.be.below(SIZE + 4 * PACK + 256 * 1024);
+      const back = (await door.open(undefined, OTHER_REPO)).blobs.get(digestOf(BYTES));
+      expect((await collect(back, SIZE)).equals(BYTES), `seed ${seed}`).to.equal(true);
     });
 
     it('without the journal everything is sent again, and is as right', async () => {
@@ -229,7 +256,7 @@ for (const [name, makeDoor] of [
       const repository = await door.open(other, OTHER_REPO);
       await repository.blobs.put(cutSource(BYTES, CUT)).catch(() => undefined);
       const receipt = await repository.blobs.put(sourceOf(BYTES));
-      expect(receipt.resumedBytes).to.be.within(CUT - WINDOW, CUT);
+      expect(receipt.resumedBytes).to.be.within(CUT - door.window, CUT);
       expect(receipt.newBytes).to.equal(SIZE);
       await repository.close();
       expect(await notes(other)).to.deep.equal([]);
