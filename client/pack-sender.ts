@@ -29,6 +29,8 @@ export interface PackSenderOptions {
   readonly signal: AbortSignal;
   /** Where a pack ends although there is room; tests choose it small. */
   readonly packSizeMaxBytes?: number;
+  /** What was learned of the link; a sender without one learns anew. */
+  readonly pace?: PackPace;
   /** Told of each pack once the server has it, before its ticket resolves. */
   readonly onStored?: (pack: NotedPack) => Promise<void>;
 }
@@ -74,11 +76,12 @@ export class PackSender {
   readonly #inFlight = new Set<Promise<unknown>>();
   #open: OpenPack | null = null;
   #packCount = 0;
-  readonly #pace = new PackPace();
+  readonly #pace: PackPace;
   #failure: unknown = null;
 
   constructor(options: PackSenderOptions) {
     this.#options = options;
+    this.#pace = options.pace ?? new PackPace();
   }
 
   /** Packs sealed so far. */

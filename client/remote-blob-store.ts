@@ -15,6 +15,7 @@ import { API_OIDS_COUNT_MAX, parseHasAnswer } from '../core/meta/api-wire.ts';
 import type { Random } from '../core/random.ts';
 import { download } from './download.ts';
 import { OutcomeQueue } from './outcome-queue.ts';
+import { PackPace } from './pack-sender.ts';
 import type { RepoClient } from './repo-client.ts';
 import { UploadRun } from './upload-run.ts';
 
@@ -30,6 +31,8 @@ export interface RemoteStoreOptions {
 export class RemoteBlobStore implements BlobStore {
   readonly #repo: RepoClient;
   readonly #options: RemoteStoreOptions;
+  /** Shared by all puts: the agent makes one for each object. */
+  readonly #pace = new PackPace();
 
   constructor(repo: RepoClient, options: RemoteStoreOptions) {
     this.#repo = repo;
@@ -73,6 +76,7 @@ export class RemoteBlobStore implements BlobStore {
       ...this.#options,
       repo: this.#repo,
       journal: this.#options.journal ?? null,
+      pace: this.#pace,
       pool: () => this.#repo.pool(),
       has: (oids) => this.#has(oids, signal),
       onProgress: options.onProgress,

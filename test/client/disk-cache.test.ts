@@ -222,8 +222,9 @@ describe('a store behind the cache', function () {
       ...store,
       async *get(key, range) {
         for await (const piece of store.get(key, range)) {
-          const isPack = key.startsWith('pools/');
-          yield isLying && isPack ? Buffer.from(piece).fill(0, 0, 200) : piece;
+          // The last piece only: what is cut off before its part is whole is not kept anyway.
+          const isHarmed = isLying && key.startsWith('pools/') && piece.length < 256 * KIB;
+          yield isHarmed ? Buffer.from(piece).fill(0, 0, 200) : piece;
         }
       },
     };

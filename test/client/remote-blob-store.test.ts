@@ -1,5 +1,6 @@
 /** Putting blobs over HTTP: what is sent, what is not, and what happens when the wire is bad. */
 import { expect } from 'chai';
+import { PackPace, SLOW_PACK_SIZE_BYTES } from '../../client/pack-sender.ts';
 import { collect } from '../../core/bytes.ts';
 import type { BlobSource, PutOutcome } from '../../core/cas/blob-store.ts';
 import { type Digest, digestOf, EMPTY_DIGEST } from '../../core/digest.ts';
@@ -442,5 +443,18 @@ describe('remote blob store: producers', () => {
       throw new DatamonError('CONFLICT', 'the list ended early');
     }
     expect(await codeOf(collectOutcomes(blobs.putMany(sources())))).to.equal('CONFLICT');
+  });
+});
+
+describe('pack pace', () => {
+  it('makes packs small until the link is known, then what it carries in 20 seconds', () => {
+    const pace = new PackPace();
+    expect(pace.packSizeBytes).to.equal(SLOW_PACK_SIZE_BYTES);
+    pace.observe(8 * 1024 * KIB, 8_192);
+    expect(pace.packSizeBytes).to.equal(20_000 * KIB);
+    pace.observe(8 * 1024 * KIB, 100);
+    expect(pace.packSizeBytes).to.equal(64 * 1024 * KIB);
+    pace.observe(8 * 1024 * KIB, 600_000);
+    expect(pace.packSizeBytes).to.equal(SLOW_PACK_SIZE_BYTES);
   });
 });
