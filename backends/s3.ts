@@ -41,7 +41,7 @@ export async function openS3Backend(name: string, options: BucketOptions = {}): 
   const client: BucketClient = {
     url: `s3://${name}`,
     loginHint:
-      'Check the credentials that AWS’s tools find here: aws sts get-caller-identity; to get some: aws configure, or aws sso login',
+      'Check whom AWS takes you for: aws sts get-caller-identity; to get credentials: aws configure',
     newChecksum() {
       const hash = createHash('sha256');
       return { update: (bytes) => void hash.update(bytes), base64: () => hash.digest('base64') };

@@ -6,7 +6,7 @@ import { openS3Backend } from '../../backends/s3.ts';
 import { type Backend, bytesBody } from '../../core/backend/backend.ts';
 import { createRetryingBackend } from '../../core/backend/retrying.ts';
 import { asKey, listed, read, readText, textBody } from '../conformance/bodies.ts';
-import { setEnvironment } from '../support/bucket-server.ts';
+import { NO_CREDENTIALS, setEnvironment } from '../support/bucket-server.ts';
 import { codeOf, errorOf } from '../support/code-of.ts';
 import {
   answer,
@@ -310,14 +310,7 @@ for (const dialect of [s3, gcs]) {
 describe('without credentials', () => {
   let reset = (): void => {};
   before('hide what this machine has', () => {
-    reset = setEnvironment({
-      AWS_ACCESS_KEY_ID: '',
-      AWS_SECRET_ACCESS_KEY: '',
-      AWS_EC2_METADATA_DISABLED: 'true',
-      AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-      AWS_CONFIG_FILE: '/dev/null',
-      GOOGLE_APPLICATION_CREDENTIALS: '/nowhere/credentials.json',
-    });
+    reset = setEnvironment(NO_CREDENTIALS);
   });
   after('show it again', () => reset());
 
