@@ -15,6 +15,7 @@ import {
   partly,
   type ScriptedServer,
   type Step,
+  startEarly,
   startScript,
   startStuck,
 } from '../support/scripted-server.ts';
@@ -194,6 +195,27 @@ for (const dialect of [s3, gcs]) {
       expect(await codeOf(other.backend.putIfAbsent(asKey('a'), bytesBody(LARGE)))).to.equal(
         'UNAVAILABLE',
       );
+    });
+
+    it('an answer that comes before the end of the body is heeded, and closes its source', async () => {
+      const { endpoint, close } = await startEarly(dialect.refuse(412, 'PreconditionFailed'));
+      const backend = await dialect.open('bucket', { endpoint, patience: PATIENCE });
+      const readings = { opened: 0, closed: 0 };
+      const body = {
+        sizeBytes: LARGE.length * 40,
+        async *open() {
+          readings.opened += 1;
+          try {
+            for (let count = 0; count < 40; count += 1) yield LARGE;
+          } finally {
+            readings.closed += 1;
+          }
+        },
+      };
+      expect(await backend.putIfAbsent(asKey('a'), body)).to.deep.equal({ created: false });
+      await new Promise((done) => setTimeout(done, 20));
+      expect(readings.closed).to.equal(readings.opened);
+      close();
     });
 
     it('damage on the way is told by the store, and the put made again', async () => {
