@@ -2,7 +2,7 @@
 # Builds datamon and installs it for this user. Safe to run again; --uninstall undoes it.
 #   ./install.sh            install into ~/.local/bin and connect git
 #   ./install.sh --demo     try everything in a throw-away folder (--exit: end by itself)
-#   ./install.sh --test     build and run the whole test suite
+#   ./install.sh --test     build and run the whole test suite (builds two object servers for it, once)
 #   ./install.sh --uninstall
 set -eu
 

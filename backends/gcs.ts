@@ -120,6 +120,7 @@ async function create(
     `--${boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n${description}\r\n--${boundary}\r\nContent-Type: application/octet-stream\r\n\r\n`,
   );
   const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
+  const data = Readable.from(wrapped(head, body.send(watch), tail), { objectMode: false });
   const options = {
     url,
     method: 'POST',
@@ -128,7 +129,7 @@ async function create(
       'Content-Type': `multipart/related; boundary=${boundary}`,
       'Content-Length': String(head.length + body.sizeBytes + tail.length),
     },
-    data: Readable.from(wrapped(head, body.send(watch), tail), { objectMode: false }),
+    data,
     responseType: 'text',
   } as const;
   try {
@@ -137,6 +138,9 @@ async function create(
   } catch (error) {
     if (explain(error).status === 412) return false;
     throw error;
+  } finally {
+    // Or the source stays open where the answer came before its end.
+    data.destroy();
   }
 }
 

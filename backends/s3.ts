@@ -31,6 +31,8 @@ import type { BucketFailure } from './bucket-errors.ts';
 import type { Watch } from './bucket-watch.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** A request that waits for a socket would pass for one that stalls: a server has many slow readers. */
+const SOCKET_COUNT_MAX = 1000;
 /** What servers that are not AWS call their only region; on AWS the bucket's own is found by the first request. */
 const DEFAULT_REGION = 'us-east-1';
 
@@ -41,7 +43,7 @@ export async function openS3Backend(name: string, options: BucketOptions = {}): 
   const client: BucketClient = {
     url: `s3://${name}`,
     loginHint:
-      'Check the credentials that AWS’s tools find here: aws sts get-caller-identity; to get some: aws configure, or aws sso login',
+      'Check whom AWS takes you for: aws sts get-caller-identity; to get credentials: aws configure',
     newChecksum() {
       const hash = createHash('sha256');
       return { update: (bytes) => void hash.update(bytes), base64: () => hash.digest('base64') };
@@ -68,7 +70,11 @@ async function openClient(given: string | undefined): Promise<S3Client> {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      httpAgent: { keepAlive: true, maxSockets: SOCKET_COUNT_MAX },
+      httpsAgent: { keepAlive: true, maxSockets: SOCKET_COUNT_MAX },
+    },
     // The SDK writes advice to the console, which belongs to the programs: stdout may be a protocol.
     logger: SILENT,
   } as const;
@@ -90,11 +96,12 @@ async function create(
   body: ReadyBody,
   watch: Watch,
 ): Promise<boolean> {
+  const bytes = body.held ?? Readable.from(body.send(watch), { objectMode: false });
   const command = new PutObjectCommand({
     Bucket: bucket,
     Key: key,
     IfNoneMatch: '*',
-    Body: body.held ?? Readable.from(body.send(watch), { objectMode: false }),
+    Body: bytes,
     ContentLength: body.sizeBytes,
     ContentType: 'application/octet-stream',
     ChecksumSHA256: body.checksum,
@@ -107,6 +114,9 @@ async function create(
     const { status, reason } = explain(error);
     if (status === 412 || reason === 'PreconditionFailed') return false;
     throw error;
+  } finally {
+    // Or the source stays open where the answer came before its end.
+    if (bytes instanceof Readable) bytes.destroy();
   }
 }
 

@@ -81,7 +81,7 @@ export function clockFinding(clock: Date | null, here: Date): Finding {
 
 /** The command in a hint, where there is one. */
 function fixFor(error: DatamonError): string {
-  const command = /(datamon [a-z][^;]*|git [a-z][^;]*)$/.exec(error.hint ?? '')?.[1];
+  const command = /((?:datamon|git|gcloud|aws|sudo) [a-z][^;:]*)$/.exec(error.hint ?? '')?.[1];
   if (command !== undefined) return command;
   return error.code === 'UNAUTHENTICATED' ? 'datamon login' : 'datamon init URL';
 }

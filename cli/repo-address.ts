@@ -24,7 +24,7 @@ export interface RepoAddress {
 }
 
 const NO_REPO_HINT =
-  'Name one: -R https://server/owner/name or -R file:///dir//owner/name; or run this inside a clone set up by: datamon init URL';
+  'Name one: -R https://server/owner/name, -R gs://bucket/prefix//owner/name or -R file:///dir//owner/name; or run this inside a clone set up by: datamon init URL';
 
 /** `--repo`, else DATAMON_URL, else what this clone's git-lfs talks to. */
 export async function repoAddress(context: Context): Promise<RepoAddress> {

@@ -60,7 +60,7 @@ export function parseServeConfig(argv: readonly string[], env: Env): ServeConfig
   const store = one('store');
   if (store === undefined) {
     throw new DatamonError('INVALID', 'which store to serve is not said', {
-      hint: 'Run: datamon serve --store file:///srv/datamon, or set DATAMON_STORE.',
+      hint: 'Run: datamon serve --store file:///srv/datamon (or gs://…, s3://…), or set DATAMON_STORE.',
     });
   }
   const config: ServeConfig = {

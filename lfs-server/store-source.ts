@@ -5,6 +5,7 @@ import { escapeName, formatLog, parsePoolName } from '../core/keys.ts';
 import { openRepository } from '../core/open-repository.ts';
 import { type Random, secureRandom } from '../core/random.ts';
 import { createRepo, listRepos, openPool, openStore } from '../core/store.ts';
+import { createOwnStore } from './own-store.ts';
 import type { RepoSource } from './repos.ts';
 
 export interface StoreSourceOptions {
@@ -16,8 +17,11 @@ export interface StoreSourceOptions {
 
 /** Checks the store's format, and makes the store where the place is empty. */
 export async function openStoreSource(options: StoreSourceOptions): Promise<RepoSource> {
-  const { backend, spoolDir, random = secureRandom } = options;
-  const store = await openStore(backend, { create: 'if-absent', random });
+  const { spoolDir, random = secureRandom } = options;
+  // Whoever starts a server is told what the store says; its callers are not.
+  const opened = await openStore(options.backend, { create: 'if-absent', random });
+  const backend = createOwnStore(opened.backend);
+  const store = { ...opened, backend };
   return {
     open: async (name) => {
       const folder = join(spoolDir, escapeName(name));

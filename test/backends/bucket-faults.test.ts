@@ -6,7 +6,7 @@ import { openS3Backend } from '../../backends/s3.ts';
 import { type Backend, bytesBody } from '../../core/backend/backend.ts';
 import { createRetryingBackend } from '../../core/backend/retrying.ts';
 import { asKey, listed, read, readText, textBody } from '../conformance/bodies.ts';
-import { setEnvironment } from '../support/bucket-server.ts';
+import { NO_CREDENTIALS, setEnvironment } from '../support/bucket-server.ts';
 import { codeOf, errorOf } from '../support/code-of.ts';
 import {
   answer,
@@ -15,6 +15,7 @@ import {
   partly,
   type ScriptedServer,
   type Step,
+  startEarly,
   startScript,
   startStuck,
 } from '../support/scripted-server.ts';
@@ -196,6 +197,27 @@ for (const dialect of [s3, gcs]) {
       );
     });
 
+    it('an answer that comes before the end of the body is heeded, and closes its source', async () => {
+      const { endpoint, close } = await startEarly(dialect.refuse(412, 'PreconditionFailed'));
+      const backend = await dialect.open('bucket', { endpoint, patience: PATIENCE });
+      const readings = { opened: 0, closed: 0 };
+      const body = {
+        sizeBytes: LARGE.length * 40,
+        async *open() {
+          readings.opened += 1;
+          try {
+            for (let count = 0; count < 40; count += 1) yield LARGE;
+          } finally {
+            readings.closed += 1;
+          }
+        },
+      };
+      expect(await backend.putIfAbsent(asKey('a'), body)).to.deep.equal({ created: false });
+      await new Promise((done) => setTimeout(done, 20));
+      expect(readings.closed).to.equal(readings.opened);
+      close();
+    });
+
     it('damage on the way is told by the store, and the put made again', async () => {
       const { patient } = await over(dialect.damaged, dialect.created);
       expect(await patient.putIfAbsent(asKey('a'), textBody('x'))).to.deep.equal({ created: true });
@@ -310,14 +332,7 @@ for (const dialect of [s3, gcs]) {
 describe('without credentials', () => {
   let reset = (): void => {};
   before('hide what this machine has', () => {
-    reset = setEnvironment({
-      AWS_ACCESS_KEY_ID: '',
-      AWS_SECRET_ACCESS_KEY: '',
-      AWS_EC2_METADATA_DISABLED: 'true',
-      AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-      AWS_CONFIG_FILE: '/dev/null',
-      GOOGLE_APPLICATION_CREDENTIALS: '/nowhere/credentials.json',
-    });
+    reset = setEnvironment(NO_CREDENTIALS);
   });
   after('show it again', () => reset());
 

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { report } from '../../cli/failure.ts';
 import { EXIT, type Io } from '../../core/io.ts';
+import { NO_CREDENTIALS, setEnvironment } from '../support/bucket-server.ts';
 import { datamon, memoryRepo, runtimeOf, seed } from './support/cli.ts';
 
 describe('a run', () => {
@@ -127,9 +128,14 @@ describe('a run', () => {
     expect((await datamon(['-R', one, 'ls', '-q'], { env })).stdout).to.equal('one\n');
   });
 
-  it('gs:// and s3:// answer that they come later', async () => {
-    const { status, stderr } = await datamon(['log', '-R', 'gs://bucket//a/b']);
-    expect(status).to.equal(EXIT.failure);
-    expect(stderr).to.contain('not in this version');
+  it('a bucket without credentials says how to get some', async () => {
+    const reset = setEnvironment(NO_CREDENTIALS);
+    try {
+      const { status, stderr } = await datamon(['log', '-R', 's3://bucket//a/b']);
+      expect([status, stderr]).to.deep.equal([EXIT.auth, stderr]);
+      expect(stderr).to.contain('s3://bucket').and.to.contain('aws configure');
+    } finally {
+      reset();
+    }
   });
 });

@@ -7,7 +7,7 @@ import { seededBytes } from '../support/splitmix64.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { AgentProcess } from './support/agent-process.ts';
 import { type Project, Stage } from './support/stage.ts';
-import { claimFormat, filesOf } from './support/store-files.ts';
+import { claimFormat, objectsOf } from './support/store-files.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -24,7 +24,7 @@ describe('end to end: a store of another format', function () {
   before(async () => {
     stage = await Stage.set({ server: 'none' });
     project = await stage.project('later', {
-      url: `file://${stage.store}//team/later`,
+      url: `${stage.storeUrl}//team/later`,
       initArgs: ['--shared'],
     });
     await project.repo.write('a.bin', seededBytes(1, 100_000));
@@ -40,34 +40,34 @@ describe('end to end: a store of another format', function () {
     ['an unknown mandatory feature', { version: 1, features: ['zstd', 'ice'] }, /needs ice/],
   ] as const) {
     it(`${name}: push, clone, log and serve say so and change nothing`, async () => {
-      const undo = await claimFormat(stage.store, event);
-      const before = await filesOf(stage.store);
+      const undo = await claimFormat(stage.backend, event);
+      const before = await objectsOf(stage.backend);
       const head = await project.remote.git('rev-parse', 'main');
       failsWith(await project.repo.run(['push', 'origin', 'main']), words);
       const clone = `clone of ${name}`;
       const cloned = await stage.run('git', ['clone', project.remote.dir, clone]);
       failsWith(cloned, words);
       failsWith(await stage.run('datamon', ['log', '--repo', project.url]), words);
-      const serve = ['serve', '--store', `file://${stage.store}`, '--listen', '127.0.0.1:0'];
+      const serve = ['serve', '--store', stage.storeUrl, '--listen', '127.0.0.1:0'];
       const served = await stage.run('datamon', serve, { env: { DATAMON_ANONYMOUS: 'read' } });
       failsWith(served, words);
       for (const ran of [cloned, served]) expect(ran.stderr).to.contain('Update datamon');
       expect(await project.remote.git('rev-parse', 'main')).to.equal(head);
-      expect(await filesOf(stage.store)).to.deep.equal(before);
+      expect(await objectsOf(stage.backend)).to.deep.equal(before);
       await undo();
       await stage.mustRun('datamon', ['log', '--repo', project.url]);
     });
   }
 
   it('a repo that is not there is named, with its own exit status, and not made', async () => {
-    const before = await filesOf(stage.store);
-    const url = `file://${stage.store}//team/nobody`;
+    const before = await objectsOf(stage.backend);
+    const url = `${stage.storeUrl}//team/nobody`;
     for (const args of [['log'], ['ls', 'main'], ['get', 'main', 'out']]) {
       const ran = await stage.run('datamon', [...args, '--repo', url]);
       expect(ran.status, ran.stderr).to.equal(10);
       failsWith(ran, /has no repo team\/nobody/);
     }
-    expect(await filesOf(stage.store)).to.deep.equal(before);
+    expect(await objectsOf(stage.backend)).to.deep.equal(before);
   });
 });
 
@@ -111,7 +111,7 @@ describe('end to end: an agent that is fed nonsense', function () {
   it('answers each wrong object by name and does its work on the next one', async () => {
     const stage = await Stage.set({ server: 'none' });
     try {
-      const url = `file://${stage.store}//team/next`;
+      const url = `${stage.storeUrl}//team/next`;
       const { repo } = await stage.project('next', { url, initArgs: ['--shared'] });
       await repo.write('a', 'a');
       const { env } = stage.world;

@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { Backend } from '../../core/backend/backend.ts';
 import { digestOf } from '../../core/digest.ts';
+import type { Key } from '../../core/keys.ts';
 import { seededBytes } from '../support/splitmix64.ts';
 import { type Project, Stage, type StageOptions } from './support/stage.ts';
 import { flipBit, largestPack, takeAway } from './support/store-files.ts';
@@ -35,23 +37,23 @@ async function twoPushes(stage: Stage, options: { readonly url?: string }): Prom
 }
 
 const DAMAGES = {
-  'a pack that is missing': (path: string) => takeAway(path),
-  'a bit that flipped in a pack': (path: string) => flipBit(path, 3 * MIB),
+  'a pack that is missing': (store: Backend, key: Key) => takeAway(store, key),
+  'a bit that flipped in a pack': (store: Backend, key: Key) => flipBit(store, key, 3 * MIB),
 } as const;
 
 for (const server of ['running', 'none'] as const satisfies readonly StageOptions['server'][]) {
-  const through = server === 'running' ? 'through a server' : 'straight on a directory';
+  const through = server === 'running' ? 'through a server' : 'straight on a store';
   describe(`end to end: a damaged store, ${through}`, function () {
     this.timeout(60_000);
     let stage: Stage;
     let project: Project;
-    let pack: { readonly path: string; readonly key: string };
+    let pack: Key;
     let count = 0;
     before(async () => {
       stage = await Stage.set({ server });
-      const url = `file://${stage.store}//team/damaged`;
+      const url = `${stage.storeUrl}//team/damaged`;
       project = await twoPushes(stage, server === 'none' ? { url } : {});
-      pack = await largestPack(stage.store);
+      pack = await largestPack(stage.backend);
     });
     after(() => stage.strike());
 
@@ -61,7 +63,7 @@ for (const server of ['running', 'none'] as const satisfies readonly StageOption
       describe(name, () => {
         let undo: () => Promise<void>;
         before(async () => {
-          undo = await damage(pack.path);
+          undo = await damage(stage.backend, pack);
         });
         after(() => undo());
 
@@ -106,7 +108,7 @@ for (const server of ['running', 'none'] as const satisfies readonly StageOption
 
           it('the server goes on serving what else is in that pack, where it is there', async () => {
             const near = await fetch(`${project.url}/objects/${digestOf(NEAR)}`);
-            const isThere = existsSync(pack.path);
+            const isThere = (await stage.backend.stat(pack)) !== null;
             expect(near.status).to.equal(isThere ? 200 : 500);
             const bytes = Buffer.from(await near.arrayBuffer());
             expect(bytes.equals(NEAR)).to.equal(isThere);
@@ -118,7 +120,7 @@ for (const server of ['running', 'none'] as const satisfies readonly StageOption
     // Last, because afterwards no damage to this pack matters any more.
     describe('sent again', () => {
       it('files of a missing pack heal where somebody who has them sends them again', async () => {
-        await takeAway(pack.path);
+        await takeAway(stage.backend, pack);
         const { repo, remote } = project;
         for (const bytes of [BIG, NEAR]) {
           const args = ['lfs', 'push', '--object-id', 'origin', digestOf(bytes)];

@@ -1,11 +1,13 @@
 /** fsck as an operator runs it: real pushes, damage by hand, a check, a repair in the clone, and a new clone with every byte. */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { firstKey } from '../../core/backend/segments.ts';
 import { digestOf } from '../../core/digest.ts';
+import type { Key } from '../../core/keys.ts';
 import { seededBytes } from '../support/splitmix64.ts';
 import { type Project, Stage } from './support/stage.ts';
-import { filesOf, flipBit, largestPack, takeAway } from './support/store-files.ts';
+import { flipBit, largestPack, objectsOf, takeAway } from './support/store-files.ts';
 
 const MIB = 1024 * 1024;
 const BIG = seededBytes(1, 6 * MIB);
@@ -22,7 +24,7 @@ describe('end to end: datamon fsck', function () {
 
   beforeEach(async () => {
     stage = await Stage.set({ server: 'none' });
-    const url = `file://${stage.store}//team/damaged`;
+    const url = `${stage.storeUrl}//team/damaged`;
     project = await stage.project('damaged', { url, initArgs: ['--shared'] });
     const { repo } = project;
     await repo.write('README.md', README);
@@ -60,27 +62,27 @@ describe('end to end: datamon fsck', function () {
   });
 
   it('a flipped bit is told by key, file, bundle, commit and command; --repair in the clone heals it', async () => {
-    const pack = await largestPack(stage.store);
-    await flipBit(pack.path, 3 * MIB);
+    const pack = await largestPack(stage.backend);
+    await flipBit(stage.backend, pack, 3 * MIB);
     const ran = await fsck();
     expect(ran.status, ran.stdout + ran.stderr).to.equal(EXIT_DAMAGED);
     expect(ran.stdout)
-      .to.contain(`damaged: ${pack.key}`)
+      .to.contain(`damaged: ${pack}`)
       .and.match(/lost +big\.bin \(6\.3 MB\)/);
     const head = (await project.repo.git('rev-parse', 'HEAD')).trim();
     expect(ran.stdout).to.contain(`of commit ${head.slice(0, 12)} (main #`);
-    expect(ran.stdout).to.contain(`datamon fsck file://${stage.store} --repair`);
+    expect(ran.stdout).to.contain(`datamon fsck ${stage.storeUrl} --repair`);
     const repaired = await fsck('--repair');
     expect(repaired.status, repaired.stdout + repaired.stderr).to.equal(0);
     expect(repaired.stdout).to.contain('sent again').and.contain('condemned');
-    await takeAway(pack.path);
+    await takeAway(stage.backend, pack);
     expect((await fsck()).status).to.equal(0);
     await expectClone();
   });
 
   it('the store’s packs and segments all gone: the clone that pushed gives back files, pages and bundles', async () => {
-    for (const path of Object.keys(await filesOf(stage.store))) {
-      if (/\/(?:packs|segments|bundles)\//.test(path)) await rm(path);
+    for (const key of Object.keys(await objectsOf(stage.backend))) {
+      if (/\/(?:packs|segments|bundles)\//.test(key)) await stage.backend.remove(key as Key);
     }
     expect((await fsck()).status).to.equal(EXIT_DAMAGED);
     const repaired = await fsck('--repair');
@@ -93,20 +95,19 @@ describe('end to end: datamon fsck', function () {
     const objects = join(project.repo.dir, '.git/lfs/objects');
     const folder = join(stage.world.root, 'backup');
     await stage.world.run('mv', [objects, folder]);
-    const pack = await largestPack(stage.store);
-    await takeAway(pack.path);
+    const pack = await largestPack(stage.backend);
+    await takeAway(stage.backend, pack);
     const without = await fsck('--repair');
     expect(without.status).to.be.oneOf([EXIT_DAMAGED, EXIT_PARTIAL]);
-    expect(without.stdout).to.contain(`missing: ${pack.key}`);
+    expect(without.stdout).to.contain(`missing: ${pack}`);
     const repaired = await fsck('--repair', '--from', folder);
     expect(repaired.status, repaired.stdout + repaired.stderr).to.equal(0);
     await expectClone();
   });
 
   it('a damaged log entry is left, and the words say what still works', async () => {
-    const folder = join(stage.store, 'repos/team%2Fdamaged/branches/main');
-    const [head] = (await readdir(folder)).sort();
-    await flipBit(join(folder, head ?? ''), 40);
+    const head = await firstKey(stage.backend, 'repos/team%2Fdamaged/branches/main/');
+    await flipBit(stage.backend, head as Key, 40);
     const ran = await fsck('--repair');
     expect(ran.status).to.equal(EXIT_DAMAGED);
     expect(ran.stdout)
@@ -115,7 +116,7 @@ describe('end to end: datamon fsck', function () {
   });
 
   it('--json has one object for each finding, action and the sum', async () => {
-    await flipBit((await largestPack(stage.store)).path, 3 * MIB);
+    await flipBit(stage.backend, await largestPack(stage.backend), 3 * MIB);
     const ran = await fsck('--repair', '--json');
     const rows = ran.stdout
       .trim()

@@ -92,7 +92,7 @@ describe('end to end: a byte more than 2 GiB', function () {
   it('goes up through the agent, straight into a directory', async () => {
     const stage = await Stage.set({ server: 'none' });
     try {
-      const url = `file://${stage.store}//team/large`;
+      const url = `${stage.storeUrl}//team/large`;
       const { repo } = await stage.project('large', { url, initArgs: ['--shared'] });
       const path = repo.path('large.dat');
       const file = await open(path, 'w');

@@ -7,7 +7,8 @@ import { expect } from 'chai';
 import { digestOf } from '../../core/digest.ts';
 import { seededBytes } from '../support/splitmix64.ts';
 import { openProxy, type Project, Stage, type StageOptions } from './support/stage.ts';
-import { filesOf } from './support/store-files.ts';
+import { objectsOf } from './support/store-files.ts';
+import { describeOnFolder } from './support/store-place.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
@@ -32,7 +33,7 @@ async function logOf(stage: Stage, project: Project): Promise<readonly string[]>
 
 for (const server of ['running', 'none'] as const satisfies readonly StageOptions['server'][]) {
   const through = server === 'running' ? 'through a server' : 'straight on a directory';
-  describe(`end to end: no room, ${through}`, function () {
+  describeOnFolder(`end to end: no room, ${through}`, 'its disk is made small', function () {
     this.timeout(60_000);
     let stage: Stage;
     let project: Project;
@@ -44,7 +45,7 @@ for (const server of ['running', 'none'] as const satisfies readonly StageOption
       const problem = await mountSmallDisk(stage.store);
       if (problem !== null) throw new Error(`this test needs root and tmpfs: ${problem}`);
       if (server === 'running') await stage.startServer();
-      const standalone = { url: `file://${stage.store}//team/tight`, initArgs: ['--shared'] };
+      const standalone = { url: `${stage.storeUrl}//team/tight`, initArgs: ['--shared'] };
       project = await stage.project('tight', server === 'none' ? standalone : {});
       await project.repo.write('small.bin', seededBytes(1, 100_000));
       first = await project.repo.commit('Small');
@@ -83,7 +84,7 @@ for (const server of ['running', 'none'] as const satisfies readonly StageOption
       await project.repo.write('third.bin', seededBytes(3, 50_000));
       const third = await project.repo.commit('Third');
       const before = await logOf(stage, project);
-      const files = await filesOf(stage.store);
+      const files = await objectsOf(stage.backend);
       await run('mount', ['-o', 'remount,ro', stage.store]);
       try {
         const pushed = await project.repo.run(['push', 'origin', 'main']);
@@ -91,7 +92,7 @@ for (const server of ['running', 'none'] as const satisfies readonly StageOption
         expect(pushed.stderr).to.match(/read-only|EROFS|may not|not allowed|permission/i);
         expect(pushed.stderr).to.not.match(/\n\s+at /);
         expect(await logOf(stage, project)).to.deep.equal(before);
-        expect(await filesOf(stage.store)).to.deep.equal(files);
+        expect(await objectsOf(stage.backend)).to.deep.equal(files);
       } finally {
         await run('mount', ['-o', 'remount,rw', stage.store]);
       }
@@ -102,25 +103,29 @@ for (const server of ['running', 'none'] as const satisfies readonly StageOption
   });
 }
 
-describe('end to end: a store that cannot be made', function () {
-  this.timeout(60_000);
+describeOnFolder(
+  'end to end: a store that cannot be made',
+  'a file is put in its way',
+  function () {
+    this.timeout(60_000);
 
-  it('a file where its folder should be is named', async () => {
-    const stage = await Stage.set({ server: 'none' });
-    try {
-      await writeFile(stage.store, 'in the way');
-      const { repo } = await stage.world.withRemote('blocked');
-      const ran = await stage.run('datamon', ['init', `file://${stage.store}//team/blocked`], {
-        cwd: repo.dir,
-      });
-      expect(ran.status, ran.stderr).to.not.equal(0);
-      expect(ran.stderr).to.contain(stage.store);
-      expect(ran.stderr).to.not.match(/\n\s+at /);
-    } finally {
-      await stage.strike();
-    }
-  });
-});
+    it('a file where its folder should be is named', async () => {
+      const stage = await Stage.set({ server: 'none' });
+      try {
+        await writeFile(stage.store, 'in the way');
+        const { repo } = await stage.world.withRemote('blocked');
+        const ran = await stage.run('datamon', ['init', `${stage.storeUrl}//team/blocked`], {
+          cwd: repo.dir,
+        });
+        expect(ran.status, ran.stderr).to.not.equal(0);
+        expect(ran.stderr).to.contain(stage.store);
+        expect(ran.stderr).to.not.match(/\n\s+at /);
+      } finally {
+        await stage.strike();
+      }
+    });
+  },
+);
 
 describe('end to end: a file that changes during its push', function () {
   this.timeout(120_000);

@@ -22,7 +22,7 @@ describe('end to end: without a server', function () {
   before(async () => {
     stage = await Stage.set({ server: 'none' });
     project = await stage.project('plain', {
-      url: `file://${stage.store}//team/plain`,
+      url: `${stage.storeUrl}//team/plain`,
       initArgs: ['--shared'],
     });
     const { repo } = project;

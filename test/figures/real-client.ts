@@ -55,7 +55,7 @@ const receiptOf = (said: string): string[] =>
 async function project(stage: Stage, name: string, way: 'server' | 'directory'): Promise<Project> {
   if (way === 'server') return stage.project(name);
   return stage.project(name, {
-    url: `file://${stage.store}-${name}//alone/${name}`,
+    url: `${stage.storeUrl}-${name}//alone/${name}`,
     initArgs: ['--shared'],
   });
 }

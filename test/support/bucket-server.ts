@@ -121,3 +121,14 @@ export function setEnvironment(variables: Readonly<Record<string, string>>): () 
     }
   };
 }
+
+/** Hides whatever credentials this machine has, and asks no metadata service for some. */
+export const NO_CREDENTIALS: Readonly<Record<string, string>> = {
+  AWS_ACCESS_KEY_ID: '',
+  AWS_SECRET_ACCESS_KEY: '',
+  AWS_EC2_METADATA_DISABLED: 'true',
+  AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+  AWS_CONFIG_FILE: '/dev/null',
+  AWS_REGION: 'us-east-1',
+  GOOGLE_APPLICATION_CREDENTIALS: '/nowhere/credentials.json',
+};

@@ -91,6 +91,11 @@ export class GitWorld {
     return world;
   }
 
+  /** For all programs that are run from now on. */
+  addEnv(variables: Readonly<Record<string, string>>): void {
+    Object.assign(this.env, variables);
+  }
+
   async remove(): Promise<void> {
     await rm(this.root, { recursive: true, force: true });
   }

@@ -100,3 +100,21 @@ export async function startStuck(): Promise<{ readonly endpoint: string; close()
     },
   };
 }
+
+/** Answers every request with `step` when its headers are there, and never reads its body. */
+export async function startEarly(
+  step: Step,
+): Promise<{ readonly endpoint: string; close(): void }> {
+  const server = createServer(({ method = '', url = '', headers }, response) => {
+    step(response, { method, url, headers, body: Buffer.of() });
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const { port } = server.address() as AddressInfo;
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

@@ -50,7 +50,7 @@ export async function passBothWays(
   options: { readonly way: Way; readonly file: GeneratedFile; readonly timeoutMs: number },
 ): Promise<readonly Pass[]> {
   const { way } = options;
-  const url = way === 'standalone' ? { url: `file://${stage.store}-${way}//${way}/memory` } : {};
+  const url = way === 'standalone' ? { url: `${stage.storeUrl}-${way}//${way}/memory` } : {};
   const project = await stage.project(`memory-${way}`, url);
   const passes: Pass[] = [];
   for (const direction of ['upload', 'download'] as const) {

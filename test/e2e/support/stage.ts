@@ -1,10 +1,14 @@
-/** End-to-end stage: real git, real git-lfs, our programs as users start them, a server on a directory, and a proxy that can pull the plug. */
+/** End-to-end stage: real git, real git-lfs, our programs as users start them, a server on a store, and a proxy that can pull the plug. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server, Socket } from 'node:net';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Backend } from '../../../core/backend/backend.ts';
 import { type GitRepo, GitWorld, type Ran } from '../../support/git-repo.ts';
+import { bytesOf } from './store-files.ts';
+import { placeStore } from './store-place.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const SERVER_START_TIMEOUT_MS = 10_000;
@@ -39,21 +43,31 @@ export interface StageOptions {
 
 export class Stage {
   readonly world: GitWorld;
-  readonly store: string;
+  readonly storeUrl: string;
+  /** The store itself, to look into and to damage. */
+  readonly backend: Backend;
   private server: ChildProcess | null = null;
   private port = 0;
   private secretFile: string | null = null;
   private isOpen = true;
 
-  private constructor(world: GitWorld) {
+  private constructor(world: GitWorld, storeUrl: string, backend: Backend) {
     this.world = world;
-    this.store = join(world.root, 'store');
+    this.storeUrl = storeUrl;
+    this.backend = backend;
+  }
+
+  /** The store's folder, where it has one. */
+  get store(): string {
+    return fileURLToPath(this.storeUrl);
   }
 
   /** A world where `datamon install` was run; with a server unless told otherwise. */
   static async set(options: StageOptions): Promise<Stage> {
     const world = await GitWorld.create();
-    const stage = new Stage(world);
+    const { url, env, open } = await placeStore(world.root);
+    world.addEnv(env);
+    const stage = new Stage(world, url, await open());
     stage.isOpen = options.access !== 'tokens';
     if (options.access === 'tokens' || options.secret === 'kept') {
       stage.secretFile = join(world.root, 'secret');
@@ -102,7 +116,7 @@ export class Stage {
   }
 
   async startServer(): Promise<void> {
-    const args = ['serve', '--store', `file://${this.store}`, '--listen', `127.0.0.1:${this.port}`];
+    const args = ['serve', '--store', this.storeUrl, '--listen', `127.0.0.1:${this.port}`];
     if (this.secretFile !== null) args.push('--jwt-secret-file', this.secretFile);
     const access = this.isOpen ? { DATAMON_ANONYMOUS: 'write' } : {};
     const child = spawn(join(this.world.root, 'bin', 'datamon'), args, {
@@ -188,12 +202,8 @@ export class Stage {
       .map((line) => JSON.parse(line) as LoggedBundle);
   }
 
-  async storeBytes(): Promise<number> {
-    let sizeBytes = 0;
-    for (const entry of await readdir(this.store, { recursive: true, withFileTypes: true })) {
-      if (entry.isFile()) sizeBytes += (await stat(join(entry.parentPath, entry.name))).size;
-    }
-    return sizeBytes;
+  storeBytes(): Promise<number> {
+    return bytesOf(this.backend);
   }
 
   /** A home with git and git-lfs alone, as on a colleague's machine. */

@@ -1,58 +1,65 @@
-/** Looks into a directory store behind the programs' back, and damages it. */
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { digestOf } from '../../../core/digest.ts';
+/** Looks into a store behind the programs' back, and damages it: objects are taken away or put back changed. */
+import type { Backend } from '../../../core/backend/backend.ts';
+import { bytesBody } from '../../../core/backend/backend.ts';
+import { collect } from '../../../core/bytes.ts';
+import { type Digest, digestOf } from '../../../core/digest.ts';
 import { type Json, openSealedJson, sealJson } from '../../../core/json.ts';
+import { formatLog, type Key } from '../../../core/keys.ts';
 
-/** Every file by its path, with its digest: two of these are equal where nothing changed. */
-export async function filesOf(store: string): Promise<Readonly<Record<string, string>>> {
-  const found: Record<string, string> = {};
-  for (const entry of await readdir(store, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isFile()) found[path] = digestOf(await readFile(path));
-  }
+const OBJECT_SIZE_MAX_BYTES = 128 * 1024 * 1024;
+
+const read = (store: Backend, key: Key): Promise<Buffer> =>
+  collect(store.get(key), OBJECT_SIZE_MAX_BYTES);
+
+/** Every object by its key, with its digest: two of these are equal where nothing changed. */
+export async function objectsOf(store: Backend): Promise<Readonly<Record<string, Digest>>> {
+  const found: Record<string, Digest> = {};
+  for await (const { key } of store.list('')) found[key] = digestOf(await read(store, key));
   return found;
 }
 
-/** The largest pack, and the path it has inside the store. */
-export async function largestPack(store: string): Promise<{ path: string; key: string }> {
-  let largest = { path: '', sizeBytes: -1 };
-  for (const path of Object.keys(await filesOf(store))) {
-    const { size } = await stat(path);
-    if (path.includes('/packs/') && size > largest.sizeBytes) largest = { path, sizeBytes: size };
-  }
-  return { path: largest.path, key: largest.path.slice(store.length + 1) };
+export async function bytesOf(store: Backend): Promise<number> {
+  let sum = 0;
+  for await (const { sizeBytes } of store.list('')) sum += sizeBytes;
+  return sum;
 }
 
-/** Files of a store are read-only: replaced, not written into. */
-async function replace(path: string, bytes: Uint8Array): Promise<void> {
-  await rm(path);
-  await writeFile(path, bytes);
+export async function largestPack(store: Backend): Promise<Key> {
+  let largest = { key: '' as Key, sizeBytes: -1 };
+  for await (const object of store.list('pools/')) {
+    if (object.key.includes('/packs/') && object.sizeBytes > largest.sizeBytes) largest = object;
+  }
+  return largest.key;
+}
+
+async function replace(store: Backend, key: Key, bytes: Uint8Array): Promise<void> {
+  await store.remove(key);
+  await store.putIfAbsent(key, bytesBody(bytes));
 }
 
 /** Flips the lowest bit of one byte; gives back how to undo it. */
-export async function flipBit(path: string, at: number): Promise<() => Promise<void>> {
-  const bytes = await readFile(path);
+export async function flipBit(store: Backend, key: Key, at: number): Promise<() => Promise<void>> {
+  const bytes = await read(store, key);
   const flipped = Buffer.from(bytes);
   flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
-  await replace(path, flipped);
-  return () => replace(path, bytes);
+  await replace(store, key, flipped);
+  return () => replace(store, key, bytes);
 }
 
-/** Takes a file away; gives back how to undo it. */
-export async function takeAway(path: string): Promise<() => Promise<void>> {
-  const bytes = await readFile(path);
-  await rm(path);
-  return () => writeFile(path, bytes);
+/** Takes an object away; gives back how to undo it. */
+export async function takeAway(store: Backend, key: Key): Promise<() => Promise<void>> {
+  const bytes = await read(store, key);
+  await store.remove(key);
+  return () => replace(store, key, bytes);
 }
 
 /** Rewrites the newest entry of the format log, as a later datamon would have; gives back how to undo it. */
-export async function claimFormat(store: string, event: Json): Promise<() => Promise<void>> {
-  const folder = join(store, 'format');
-  const [newest] = (await readdir(folder)).sort();
-  const path = join(folder, newest ?? '');
-  const bytes = await readFile(path);
-  const entry = openSealedJson(bytes, 'the format') as { [key: string]: Json };
-  await replace(path, sealJson({ ...entry, event }));
-  return () => replace(path, bytes);
+export async function claimFormat(store: Backend, event: Json): Promise<() => Promise<void>> {
+  for await (const { key } of store.list(formatLog)) {
+    const bytes = await read(store, key);
+    const entry = openSealedJson(bytes, 'the format') as { [key: string]: Json };
+    await replace(store, key, sealJson({ ...entry, event }));
+    return () => replace(store, key, bytes);
+  }
+  throw new Error('there is no store');
 }
