@@ -23,7 +23,9 @@ export type FindingKind =
 export type FindingState = 'damaged' | 'missing' | 'unreadable' | 'newer' | 'superfluous';
 
 export interface AffectedFile {
-  /** As people read it; a tree page is told as the folder listing it is. */
+  /** A page is a part of the list of a bundle's files. */
+  readonly kind: 'blob' | 'page';
+  /** As people read it; of a page, which part of the list it is. */
   readonly path: string;
   readonly oid: Digest;
   readonly sizeBytes: number;

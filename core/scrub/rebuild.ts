@@ -4,6 +4,7 @@
  * what lies in sound packs is recorded where it is, the rest is stored anew.
  */
 import { collect } from '../bytes.ts';
+import { CONTAINER_HEADER_SIZE_BYTES, parseHeader } from '../cas/container-format.ts';
 import {
   type Frame,
   framesOf,
@@ -193,11 +194,25 @@ export class Rebuild {
       return;
     }
     if (this.#survey.bad.get(id)?.intact == null) return;
-    for await (const { kind: each, digest, rawLength, storedLength, offset } of recoverFrames(
-      backend.get(key),
-      id,
-    )) {
-      yield { kind: each, digest, rawLength, storedLength, offset, key, id, ref: null };
+    yield* this.#salvaged(key, await this.#ownId(key, id));
+  }
+
+  async *#salvaged(key: Key, id: ContainerId): AsyncGenerator<Scanned> {
+    const frames = recoverFrames(this.#parts.backend.get(key), id);
+    for await (const { kind, digest, rawLength, storedLength, offset } of frames) {
+      yield { kind, digest, rawLength, storedLength, offset, key, id, ref: null };
+    }
+  }
+
+  /** A container that stands in another one's place still says whose frames it holds. */
+  async #ownId(key: Key, id: ContainerId): Promise<ContainerId> {
+    const range = { start: 0, end: CONTAINER_HEADER_SIZE_BYTES };
+    try {
+      const head = await collect(this.#parts.backend.get(key, range), CONTAINER_HEADER_SIZE_BYTES);
+      return parseHeader(head, key).id;
+    } catch (error) {
+      if (hasCode(error, 'CANCELLED') || hasCode(error, 'UNAVAILABLE')) throw error;
+      return id;
     }
   }
 }

@@ -78,9 +78,10 @@ async function* checkRecord(
     key: keyOfSegment(repo, record),
     repo: repo.name,
     message: `${keyOfSegment(repo, record)} says that ${oid} is stored, and ${other}`,
-    files: [{ path: oid, oid, sizeBytes, served: false }],
-    meaning: 'The file does not download; every other file is as it was.',
-    hint: `From a clone that has the file: datamon fsck ${options.survey.backend.url} --repair`,
+    files: [{ kind, path: oid, oid, sizeBytes, served: false }],
+    meaning:
+      'Whoever wrote this record was wrong; the file does not download, every other file is as it was.',
+    hint: 'A fault of a program, not of a disk: please report it, with this line.',
   });
 }
 

@@ -63,16 +63,20 @@ const isOpaque = (repo: RepoSurvey, bad: BadContainer): boolean =>
   bad.kind === 'segment' &&
   !repo.index.segments().some(({ ref }) => ref.id === bad.id);
 
+/** What a push said it did not bring is nobody's damage. */
+const isExcused = ({ excused }: RepoSurvey, { kind, oid }: Wanted): boolean =>
+  kind === 'blob' && excused.has(oid);
+
 const unexcused = (repo: RepoSurvey): Wanted[] =>
-  [...repo.absent.values()].filter(({ kind, oid }) => kind === 'page' || !repo.excused.has(oid));
+  [...repo.absent.values()].filter((wanted) => !isExcused(repo, wanted));
 
 const isLeanedOn = ({ pools }: Survey, id: ContainerId): boolean =>
   [...pools.values()].some(({ used }) => used.has(id));
 
 function affectedFile(wanted: Wanted | BrokenRecord, trouble: Trouble | undefined): AffectedFile {
-  const { oid, sizeBytes } = wanted;
-  const path = trouble?.path ?? `${wanted.kind} ${oid}, in no bundle`;
-  return { path, oid, sizeBytes, served: 'served' in wanted && wanted.served };
+  const { kind, oid, sizeBytes } = wanted;
+  const path = trouble?.path ?? `${kind} ${oid}, in no bundle`;
+  return { kind, path, oid, sizeBytes, served: 'served' in wanted && wanted.served };
 }
 
 export function bundlesOf(trouble: Trouble | undefined): AffectedBundle[] {
@@ -91,14 +95,22 @@ function messageOf({ key, kind, state, flaws }: BadContainer): string {
 }
 
 export function meaningOf(files: readonly AffectedFile[]): string {
-  const lost = files.filter(({ served }) => !served).length;
+  const lost = files.filter(({ served }) => !served);
+  const kept = files.filter(({ served }) => served);
   if (files.length === 0) return 'Nothing is lost: every file that leans on it still reads.';
-  if (lost === 0) {
-    return `Nothing is lost: ${counted(files.length)} in it can be read from another copy.`;
+  if (lost.length === 0) {
+    return `Nothing is lost: ${named(kept)} in it can be read from another copy.`;
   }
-  const rest = files.length - lost;
-  const kept = rest > 0 ? ` ${counted(rest)} more can be read from another copy.` : '';
-  return `${counted(lost)} cannot be read back now.${kept}`;
+  const rest = kept.length > 0 ? ` ${named(kept)} can be read from another copy.` : '';
+  return `${named(lost)} cannot be read back now.${rest}`;
+}
+
+/** `2 files and 1 list of files`. */
+function named(files: readonly AffectedFile[]): string {
+  const pages = files.filter(({ kind }) => kind === 'page').length;
+  const lists = pages === 1 ? '1 list of files' : `${pages} lists of files`;
+  if (pages === 0) return counted(files.length);
+  return pages === files.length ? lists : `${counted(files.length - pages)} and ${lists}`;
 }
 
 export const counted = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
@@ -111,16 +123,20 @@ function hintOf(
   if (state === 'newer') return NEWER_HINT;
   if (state === 'unreadable') return 'See why the store does not give it: datamon doctor';
   const repair = `datamon fsck ${backend.url} --repair`;
-  return files.every(({ served }) => served) ? repair : `${lostHint(backend.url)}`;
+  return files.every(({ served }) => served) ? repair : lostHint(backend.url, files);
 }
 
-export const lostHint = (url: string): string =>
-  `In a clone that has these files: datamon fsck ${url} --repair; or with a folder of LFS objects: --from DIR`;
+function lostHint(url: string, files: readonly AffectedFile[]): string {
+  const repair = `datamon fsck ${url} --repair`;
+  return files.some(({ kind, served }) => kind === 'blob' && !served)
+    ? `In a clone that has these files: ${repair}; or with a folder of LFS objects: --from DIR`
+    : `In a clone that has these commits: ${repair}`;
+}
 
 /** One finding a repo, on what no record has and no bad segment explains. */
 function* tellAbsent(survey: Survey, troubles: Troubles, repo: RepoSurvey): Generator<Finding> {
   const isExplained = [...survey.bad.values()].some((bad) => isOpaque(repo, bad));
-  const excused = [...repo.absent.values()].filter((wanted) => !unexcused(repo).includes(wanted));
+  const excused = [...repo.absent.values()].filter((wanted) => isExcused(repo, wanted));
   if (!isExplained) yield* tellMissed(survey, troubles, repo, unexcused(repo), 'damage');
   yield* tellMissed(survey, troubles, repo, excused, 'note');
 }
@@ -142,7 +158,7 @@ function* tellMissed(
     return affectedFile(wanted, trouble);
   });
   const [first] = bundles.keys();
-  const what = `${counted(files.length)} that bundles of ${repo.name} list`;
+  const what = `${named(files)} that bundles of ${repo.name} list`;
   const isNote = severity === 'note';
   yield finding({
     severity,
@@ -161,7 +177,7 @@ function* tellMissed(
       : meaningOf(files),
     hint: isNote
       ? 'In a clone that has them: git lfs push --all origin'
-      : lostHint(survey.backend.url),
+      : lostHint(survey.backend.url, files),
   });
 }
 

@@ -97,7 +97,7 @@ describe('datamon fsck', () => {
 
   it('shows few files and bundles and counts the rest; no text of others steers a terminal', () => {
     const oid = digestOf('x');
-    const file = { path: 'a\u001b[2Jb', oid, sizeBytes: 5, served: false };
+    const file = { kind: 'blob' as const, path: 'a\u001b[2Jb', oid, sizeBytes: 5, served: false };
     const row: FsckRow = {
       type: 'finding',
       when: 'left',

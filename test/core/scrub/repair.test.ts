@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { createReadOnlyBackend } from '../../../core/backend/read-only.ts';
 import { collect } from '../../../core/bytes.ts';
 import { type Digest, digestOf } from '../../../core/digest.ts';
+import { DatamonError } from '../../../core/errors.ts';
 import type { Key } from '../../../core/keys.ts';
 import type { RecordedBundle } from '../../../core/meta/record.ts';
 import { buildTree, sortEntries } from '../../../core/meta/tree-builder.ts';
@@ -223,6 +224,61 @@ describe('core/scrub/repair', function () {
       0,
     );
     await repository.close();
+  });
+
+  it('two packs that changed places: all is found where it lies', async () => {
+    const other = seededBytes(9, 5 * MIB);
+    await world.push({ ...SECOND, 'other.bin': other });
+    const [a, b] = (await world.keys('pools/acme/packs/')) as [Key, Key];
+    const [bytesOfA, bytesOfB] = [await world.read(a), await world.read(b)];
+    await world.replace(a, bytesOfB);
+    await world.replace(b, bytesOfA);
+    expect(did(await repaired(world))).to.deep.equal(['rebuilt', 'condemned', 'condemned']);
+    await world.replace(a, null);
+    await world.replace(b, null);
+    await expectWhole();
+  });
+
+  it('of two repos of a pool the one that is healed lets its pack go, the other one keeps its own', async () => {
+    const theirs = seededBytes(8, 5 * MIB);
+    const [mine] = await world.keys('pools/acme/packs/');
+    await world.push({ 'theirs.bin': theirs }, { repo: 'acme/theirs' });
+    const other = (await world.keys('pools/acme/packs/')).find((key) => key !== mine);
+    for (const key of [mine, other]) await flip(key as Key, 2 * MIB);
+    const actions = await repaired(world, cloneWith(SECOND));
+    const condemned = actions.filter((action) => action.did === 'condemned');
+    expect(condemned.map(({ key }) => key)).to.deep.equal([mine]);
+    expect((await damages(world)).map(({ key }) => key)).to.deep.equal([other]);
+  });
+
+  it('killed before any of its writes, run again it heals all the same', async () => {
+    for (let nth = 1; ; nth += 1) {
+      let writes = Number.POSITIVE_INFINITY;
+      const dying = await makeScrubWorld((backend) => ({
+        ...backend,
+        putIfAbsent: async (key, body) => {
+          writes -= 1;
+          if (writes <= 0) throw new DatamonError('NO_SPACE', 'the process is gone');
+          return backend.putIfAbsent(key, body);
+        },
+      }));
+      for (const key of await world.keys('')) await dying.replace(key, await world.read(key));
+      const [key] = await dying.keys('pools/acme/packs/');
+      await dying.replace(key as Key, withBitFlipped(await dying.read(key as Key), 16 * MIB));
+      writes = nth;
+      const done = await repaired(dying, cloneWith(SECOND)).then(
+        () => true,
+        () => false,
+      );
+      const isWhole = done && writes > 0;
+      writes = Number.POSITIVE_INFINITY;
+      await repaired(dying, cloneWith(SECOND));
+      expect(await damages(dying), `write ${nth}`).to.deep.equal([]);
+      if (isWhole) {
+        expect(nth).to.be.greaterThan(3);
+        return;
+      }
+    }
   });
 
   describe('from git', () => {

@@ -191,6 +191,8 @@ describe('core/scrub/scrub', function () {
       await world.replace(await segmentOf(second.descriptor.tree), null);
       const found = await soleDamage(world);
       expect(paths(found)).to.deep.equal(['the list of all files']);
+      expect(found.meaning).to.equal('1 list of files cannot be read back now.');
+      expect(found.hint).to.equal(`In a clone that has these commits: ${RUN}`);
       expect(found.bundles.map(({ bundle }) => bundle)).to.deep.equal([second.bundle]);
     });
 
@@ -210,7 +212,13 @@ describe('core/scrub/scrub', function () {
       await repository.close();
       const found = await soleDamage(world);
       expect(found.files).to.deep.equal([
-        { path: 'data/big.bin', oid: digestOf(BIG), sizeBytes: BIG.length, served: true },
+        {
+          kind: 'blob',
+          path: 'data/big.bin',
+          oid: digestOf(BIG),
+          sizeBytes: BIG.length,
+          served: true,
+        },
       ]);
       expect(found).to.include({ lostCount: 0, hint: RUN });
       expect(found.meaning).to.contain('another copy');
