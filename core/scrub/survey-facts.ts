@@ -196,9 +196,8 @@ function noteFact(repo: RepoSurvey, { entry, event }: LogFact): void {
   } else if (entry.log === 'branches') {
     const { branch, bundle, gitNew, extraOids, missing } = parseBranchRecord(event);
     const name = `${branch} #${entry.n}`;
-    if (bundle !== null) noteBundle(repo, bundle, gitNew, name);
+    if (bundle !== null) noteBundle(repo, bundle, gitNew, name, missing);
     noteExtra(repo, extraOids, gitNew, name);
-    for (const oid of missing) repo.excused.add(oid);
   } else if (entry.log === 'labels') {
     const { label, bundle } = parseLabelRecord(event);
     if (bundle !== null) noteBundle(repo, bundle, null, `label ${label}`);
@@ -210,10 +209,16 @@ function noteBundle(
   bundle: Digest,
   commit: GitSha | null,
   name: string | null,
+  missing: readonly Digest[] | null = null,
 ): void {
-  const tree: NamedTree = repo.trees.get(bundle) ?? { bundle, commit, names: [], tree: null };
+  const fresh = { bundle, commit, names: [], tree: null, missing: null };
+  const tree: NamedTree = repo.trees.get(bundle) ?? fresh;
   repo.trees.set(bundle, tree);
   tree.commit ??= commit;
+  if (missing !== null) {
+    const { missing: before } = tree;
+    tree.missing = new Set(missing.filter((oid) => before === null || before.has(oid)));
+  }
   if (name !== null && !tree.names.includes(name)) tree.names.push(name);
 }
 
@@ -224,7 +229,13 @@ function noteExtra(
   name: string,
 ): void {
   if (tree === null || repo.trees.has(tree)) return;
-  repo.trees.set(tree, { bundle: null, commit, names: [`${name}, commits in between`], tree });
+  repo.trees.set(tree, {
+    bundle: null,
+    commit,
+    names: [`${name}, commits in between`],
+    tree,
+    missing: null,
+  });
 }
 
 async function* surveyPending(
@@ -259,9 +270,8 @@ async function* surveyPending(
 
 function notePush(repo: RepoSurvey, event: unknown, key: Key): void {
   for (const { ref, gitNew, bundle, extraOids, missing } of parseAnnouncement(event, key).refs) {
-    noteBundle(repo, bundle, gitNew, null);
+    noteBundle(repo, bundle, gitNew, null, missing);
     noteExtra(repo, extraOids, gitNew, `a push to ${ref}`);
-    for (const oid of missing) repo.excused.add(oid);
   }
 }
 

@@ -41,6 +41,7 @@ export async function surveyTrees(
 ): Promise<ReadonlyMap<string, Trouble>> {
   const walk = new TreeWalk(repo, onRead);
   const troubles = new Map<string, Trouble>();
+  const owed = new Set<Digest>();
   for (const named of repo.trees.values()) {
     if (named.tree === null) continue;
     for (const each of await walk.root(named.tree)) {
@@ -48,11 +49,20 @@ export async function surveyTrees(
       const trouble = troubles.get(name) ?? { ...each, trees: [], treeCount: 0 };
       troubles.set(name, trouble);
       trouble.treeCount += 1;
+      if (named.missing?.has(each.oid) !== true) owed.add(each.oid);
       if (trouble.trees.length < BUNDLES_SHOWN_MAX) trouble.trees.push(named);
     }
   }
   await recheck(repo);
+  excuse(repo, owed);
   return troubles;
+}
+
+/** What no push that listed it claimed to have brought is nobody's damage. */
+function excuse({ absent, excused }: RepoSurvey, owed: ReadonlySet<Digest>): void {
+  for (const { kind, oid } of absent.values()) {
+    if (kind === 'blob' && !owed.has(oid)) excused.add(oid);
+  }
 }
 
 /** What seemed absent may have been merged meanwhile: it is asked for once more, by a new listing. */

@@ -19,6 +19,8 @@ export interface NamedTree {
   readonly names: string[];
   /** Root page; null where the descriptor does not tell. */
   tree: Digest | null;
+  /** Oids that every push of it said it did not bring; null where no push said anything. */
+  missing: ReadonlySet<Digest> | null;
 }
 
 export interface PoolSurvey {
@@ -34,7 +36,7 @@ export interface RepoSurvey {
   readonly name: RepoName;
   readonly pool: PoolSurvey;
   readonly trees: Map<Digest, NamedTree>;
-  /** Oids that an incomplete push said it did not bring. */
+  /** Absent oids that only incomplete pushes list, which said so. */
   readonly excused: Set<Digest>;
   readonly containers: Containers;
   readonly index: SegmentIndex;

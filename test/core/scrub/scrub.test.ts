@@ -295,6 +295,22 @@ describe('core/scrub/scrub', function () {
   });
 
   describe('notes', () => {
+    it('files that a push said it did not bring; damage once another push listed them as brought', async () => {
+      const late = seededBytes(31, 4000);
+      await world.push({ 'small.bin': SMALL, 'late.bin': late }, { missing: ['late.bin'] });
+      const incomplete = await check(world);
+      expect(damages(incomplete)).to.deep.equal([]);
+      expect(incomplete.map(({ severity, kind }) => [severity, kind])).to.deep.equal([
+        ['note', 'absent'],
+      ]);
+      expect(incomplete[0]?.message).to.contain('1 file').and.contain('their push said so');
+      await world.push({ 'small.bin': SMALL, 'late.bin': late, 'n.bin': NEAR });
+      expect(await check(world)).to.deep.equal([]);
+      await world.replace(await segmentOf(digestOf(late)), null);
+      const lost = damages(await check(world));
+      expect(lost.flatMap(paths)).to.include('late.bin');
+    });
+
     it('a foreign file, an orphan pack, an old push: notes, not damage', async () => {
       await world.replace('notes/todo.txt' as Key, Buffer.from('hi'));
       const other = await makeScrubWorld();
