@@ -12,9 +12,8 @@ import { recordBundle } from '../../core/meta/record.ts';
 import { entries } from '../../core/meta/tree-reader.ts';
 import { type DirectRepository, openRepository } from '../../core/open-repository.ts';
 import { type Random, secureRandom } from '../../core/random.ts';
-import { blobOf } from './cas-world.ts';
+import { blobOf } from './blob-of.ts';
 import { FREE_RECEIPT, pushIdOf } from './meta-world.ts';
-import { makeTempDir } from './temp-dir.ts';
 
 export const NAME: RepoName = parseRepoName('acme/robots');
 export const POOL_NAME = 'acme' as PoolName;
@@ -43,14 +42,14 @@ export interface CollectWorld {
 export interface CollectWorldOptions {
   readonly decorate?: (inner: Backend) => Backend;
   readonly random?: Random;
+  readonly spoolDir: string;
 }
 
-export async function makeCollectWorld(options: CollectWorldOptions = {}): Promise<CollectWorld> {
+export function makeCollectWorld(options: CollectWorldOptions): CollectWorld {
   const clock = { now: new Date('2026-01-01T00:00:00Z') };
   const memory = createMemoryBackend({ now: () => clock.now });
   const backend = options.decorate?.(memory) ?? memory;
-  const spoolDir = await makeTempDir();
-  const random = options.random ?? secureRandom;
+  const { spoolDir, random = secureRandom } = options;
   const heads = new Map<string, { readonly commit: string; readonly bundle: Digest }>();
   let pushes = 0;
 

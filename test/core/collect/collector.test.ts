@@ -8,9 +8,12 @@ import {
   sweep,
 } from '../../../core/collect/collector.ts';
 import { allBytes, parsePlan, planBytes, sharePercent } from '../../../core/collect/plan.ts';
+import { digestOf } from '../../../core/digest.ts';
+import { blobOf } from '../../support/blob-of.ts';
 import { codeOf } from '../../support/code-of.ts';
 import { type CollectWorld, makeCollectWorld, NAME } from '../../support/collect-world.ts';
 import { seededBytes } from '../../support/splitmix64.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
 
 const BY = 'Ops <ops@example.org>';
 const ALL = { by: BY, limitPercent: 100 };
@@ -41,7 +44,7 @@ async function twoBranches(world: CollectWorld) {
 
 describe('collection', () => {
   it('keeps every record for ever where no policy says otherwise', async () => {
-    const world = await makeCollectWorld();
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     const kept = await world.push('main', { a: seededBytes(1, MIB) });
     await world.push('main', null);
     world.pass(1000);
@@ -50,7 +53,7 @@ describe('collection', () => {
   });
 
   it('frees what a deleted branch had once the policy lets it go, and nothing else', async () => {
-    const world = await makeCollectWorld();
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     const { kept, doomed } = await twoBranches(world);
     const before = await world.sizeBytes();
     const plan = await makePlan(world.options);
@@ -74,7 +77,7 @@ describe('collection', () => {
   });
 
   it('brings back what a plan condemned, before the grace has passed', async () => {
-    const world = await makeCollectWorld();
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     const { doomed } = await twoBranches(world);
     const plan = await makePlan(world.options);
     await condemnPlan(world.options, plan, ALL);
@@ -86,7 +89,7 @@ describe('collection', () => {
   });
 
   it('refuses to condemn more of a pool than the limit', async () => {
-    const world = await makeCollectWorld();
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     await twoBranches(world);
     const plan = await makePlan(world.options);
     expect(sharePercent(plan)).greaterThan(10);
@@ -95,7 +98,7 @@ describe('collection', () => {
   });
 
   it('reads back the plan it wrote, and no other', async () => {
-    const world = await makeCollectWorld();
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     await twoBranches(world);
     const plan = await makePlan(world.options);
     expect(allBytes(plan)).greaterThan(0);
@@ -106,7 +109,7 @@ describe('collection', () => {
   });
 
   it('a branch made of a doomed bundle, after it was condemned, keeps it (F39)', async () => {
-    const world = await makeCollectWorld();
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     const { doomed } = await twoBranches(world);
     await condemnPlan(world.options, await makePlan(world.options), ALL);
     const again = await world.push('wip', {
@@ -120,7 +123,7 @@ describe('collection', () => {
   });
 
   it('a label on a bundle that is being collected is refused and not left behind (F39)', async () => {
-    const world = await makeCollectWorld();
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     const { kept, doomed } = await twoBranches(world);
     await condemnPlan(world.options, await makePlan(world.options), ALL);
     const repository = await world.open();
@@ -132,11 +135,9 @@ describe('collection', () => {
   });
 
   it('a hit on an old unreferenced file publishes it again, and it stays (F38)', async () => {
-    const world = await makeCollectWorld();
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     const repository = await world.open();
     const bytes = seededBytes(9, 3 * MIB);
-    const { digestOf } = await import('../../../core/digest.ts');
-    const { blobOf } = await import('../../support/cas-world.ts');
     await repository.blobs.put(blobOf(bytes));
     await setPolicy(world.options, NAME, { ...KEEP_A_WEEK, unreferencedDays: 10 });
     world.pass(9);
