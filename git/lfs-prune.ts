@@ -13,6 +13,8 @@ export async function pruneCandidates(
 ): Promise<readonly Digest[]> {
   const args = ['lfs', 'prune', '--dry-run', '--verbose', '--no-verify-remote'];
   const { status, stdout, stderr } = await repo.git.run(args, {
+    // Without a terminal git-lfs names the last object alone, unless it is told to show its progress all the same.
+    env: { GIT_LFS_FORCE_PROGRESS: '1' },
     timeoutMs: PRUNE_TIMEOUT_MS,
     signal,
   });
@@ -23,12 +25,19 @@ export async function pruneCandidates(
   }
   const text = stdout.toString('utf8').replaceAll('\r', '\n');
   const oids = [...text.matchAll(/^\s*\*\s+([0-9a-f]{64})\s/gm)].map(([, oid = '']) => oid);
-  const counted = Number(/(\d+) (?:file|local object)\S* would be pruned/.exec(text)?.[1] ?? 0);
   const found = [...new Set(oids.filter(isDigest))];
-  if (found.length >= counted) return found;
+  const counted = countedIn(text);
+  if (found.length === counted) return found;
   throw new DatamonError(
     'UNSUPPORTED',
-    `git lfs prune counts ${counted} objects and names ${found.length}`,
+    `git lfs prune counts ${counted ?? 'no'} objects and names ${found.length}`,
     { hint: 'This version of git-lfs speaks in other words. Nothing was deleted.' },
   );
+}
+
+/** `4 local objects, 2 retained` makes two; null where it says nothing of the kind. The last count is the final one. */
+function countedIn(text: string): number | null {
+  const counts = [...text.matchAll(/(\d+) local objects?(?:, (\d+) retained)?/g)];
+  const [, local, retained = '0'] = counts.at(-1) ?? [];
+  return local === undefined ? null : Number(local) - Number(retained);
 }
