@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openStoreBackend } from '../client/open.ts';
+import { openStoreBackend } from '../client/open-store.ts';
 import { parseEndpoint } from '../client/repo-url.ts';
 import type { Backend } from '../core/backend/backend.ts';
 import type { PoolOptions } from '../core/collect/pool-survey.ts';
@@ -27,7 +27,7 @@ export async function openStoreOf(context: Context, text: string): Promise<Opene
     });
   }
   const url = endpoint.storeUrl;
-  const opened = await openStoreBackend(url, context.io.signal);
+  const opened = await openStoreBackend(url, { signal: context.io.signal });
   const backend = context.runtime.aroundStore?.(opened) ?? opened;
   return { url, backend, store: await openStore(backend) };
 }

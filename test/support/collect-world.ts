@@ -110,22 +110,8 @@ export function makeCollectWorld(options: CollectWorldOptions): CollectWorld {
     return { bundle, oids: Object.values(files).map((bytes) => digestOf(bytes)) };
   }
 
-  async function readBack(bundle: Digest): Promise<number> {
-    const repository = await open();
-    try {
-      const { tree } = await repository.history.getBundle(bundle);
-      let count = 0;
-      for await (const { oid, sizeBytes } of entries(repository.pages, tree)) {
-        if (oid === null) continue;
-        const bytes = await collect(repository.blobs.get(oid), sizeBytes);
-        if (digestOf(bytes) !== oid) throw new Error(`${oid} reads back as something else`);
-        count += 1;
-      }
-      return count;
-    } finally {
-      await repository.close();
-    }
-  }
+  const readBack = (bundle: Digest): Promise<number> =>
+    readBundle({ backend: memory, spoolDir }, bundle);
 
   return {
     backend,
@@ -144,6 +130,27 @@ export function makeCollectWorld(options: CollectWorldOptions): CollectWorld {
       return sum;
     },
   };
+}
+
+/** Reads every file of a bundle, as a process would that just started. How many there are; throws where one does not read back. */
+export async function readBundle(
+  { backend, spoolDir }: { readonly backend: Backend; readonly spoolDir: string },
+  bundle: Digest,
+): Promise<number> {
+  const repository = await openRepository(backend, NAME, { spoolDir });
+  try {
+    const { tree } = await repository.history.getBundle(bundle);
+    let count = 0;
+    for await (const { oid, sizeBytes } of entries(repository.pages, tree)) {
+      if (oid === null) continue;
+      const bytes = await collect(repository.blobs.get(oid), sizeBytes);
+      if (digestOf(bytes) !== oid) throw new Error(`${oid} reads back as something else`);
+      count += 1;
+    }
+    return count;
+  } finally {
+    await repository.close();
+  }
 }
 
 const entriesOf = (files: Readonly<Record<string, Uint8Array>>): Entry[] =>
