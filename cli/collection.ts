@@ -1,7 +1,7 @@
 /** What `gc` works on: a store, straight, and one of its pools. A server is refused: only who holds the store may delete from it. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { openStoreBackend } from '../client/open-store.ts';
 import { parseEndpoint } from '../client/repo-url.ts';
 import type { Backend } from '../core/backend/backend.ts';
@@ -20,7 +20,9 @@ export interface OpenedStore {
 }
 
 export async function openStoreOf(context: Context, text: string): Promise<OpenedStore> {
-  const endpoint = parseEndpoint(withScheme(text, context.io.cwd));
+  // A bare name is a folder here: gc takes stores alone, no repos.
+  const place = text.includes(':') ? text : resolve(context.io.cwd, text);
+  const endpoint = parseEndpoint(withScheme(place, context.io.cwd));
   if (endpoint.kind === 'server') {
     throw new DatamonError('INVALID', `${endpoint.origin} is a server; gc needs the store itself`, {
       hint: 'Run it where the store is: datamon gc file:///srv/store',
@@ -43,7 +45,7 @@ export async function poolsOf({ store }: OpenedStore): Promise<readonly PoolName
 export async function onePool(opened: OpenedStore, named: string | undefined): Promise<PoolName> {
   if (named !== undefined) {
     const pool = parsePoolName(named);
-    await openPool(opened.store, pool);
+    await openPool(opened.store, pool, { create: 'never' });
     return pool;
   }
   const pools = await poolsOf(opened);
