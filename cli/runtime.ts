@@ -1,4 +1,5 @@
 /** What the process knows about itself and the rest of the program does not: given once by main.ts. */
+import type { Backend } from '../core/backend/backend.ts';
 import type { ExitStatus, Io } from '../core/io.ts';
 import type { ProgramName } from './verbs.ts';
 
@@ -14,6 +15,8 @@ export interface Runtime {
   /** Absolute path of cli/main.js (or .ts), for finding what lies beside it. */
   readonly mainPath: string;
   readonly platform: string;
+  /** Between a store and the verbs that look after it; tests move its clock with it. */
+  readonly aroundStore?: (backend: Backend) => Backend;
 }
 
 /** The released version; package.json says the same, and a test compares them. */

@@ -146,6 +146,20 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/fsck.ts')).fsck,
   },
   {
+    name: 'prune',
+    group: 'keep',
+    operands: '',
+    summary: 'free local copies the store is proven to hold; --dry-run --quick',
+    load: async () => (await import('./commands/prune.ts')).prune,
+  },
+  {
+    name: 'gc',
+    group: 'keep',
+    operands: 'STORE',
+    summary: 'plan what a store can let go; --apply PLAN, a day later again',
+    load: async () => (await import('./commands/gc.ts')).gc,
+  },
+  {
     name: 'serve',
     group: 'run',
     operands: '',

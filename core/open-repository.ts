@@ -8,6 +8,7 @@ import type { Ingest } from './cas/ingest.ts';
 import type { PoolParameters } from './cas/pool.ts';
 import type { UploadJournal } from './cas/upload-journal.ts';
 import { type Key, type PoolName, parsePoolName, type RepoName } from './keys.ts';
+import { mustBeHeld } from './meta/held.ts';
 import { DirectHistory } from './meta/history.ts';
 import { lockViolations } from './meta/lock-check.ts';
 import { DirectLocks } from './meta/locks.ts';
@@ -76,6 +77,10 @@ export async function openRepository(
     pages,
     random,
     lockViolations: (change) => violations({ pages, locks, history }, change),
+    mustBeHeld: async (bundle) => {
+      if (!(await stores.isCollected())) return;
+      await mustBeHeld({ pages, blobs }, bundle, (await history.getBundle(bundle)).tree);
+    },
   });
   const close = (): Promise<void> => stores.close();
   return {

@@ -46,6 +46,11 @@ const ROOMS: readonly Room[] = [
     forbidden: ['../lfs/pointer.ts', '../../git/commit.ts', '../../client/open.ts'],
   },
   {
+    file: 'core/collect/planted.ts',
+    allowed: ['../cas/blob-store.ts', '../meta/bundle.ts', '../log.ts'],
+    forbidden: ['../lfs/pointer.ts', '../../backends/local.ts', '../../client/open.ts'],
+  },
+  {
     file: 'core/lfs/planted.ts',
     allowed: ['../digest.ts', '../errors.ts'],
     forbidden: ['../keys.ts', '../cas/pool.ts'],

@@ -138,8 +138,10 @@ export class BatchWriter {
     }
     try {
       const receipts = await this.#commit(batch, packs, sink);
+      const known = batch.filter(({ wasKnown }) => wasKnown).map(({ source }) => source.oid);
+      const counted = await this.#options.writer.countedOf(known);
       for (const [index, batched] of batch.entries()) {
-        yield await this.#confirm(batched, receipts[index] as Receipt);
+        yield await this.#confirm(batched, receipts[index] as Receipt, counted);
       }
     } catch (error) {
       this.#options.writer.failed();
@@ -151,26 +153,27 @@ export class BatchWriter {
   }
 
   /** What was known may have been condemned while the batch gathered: then it is stored now. */
-  async #confirm({ source, wasKnown }: Batched, receipt: Receipt): Promise<PutOutcome> {
+  async #confirm(
+    { source, wasKnown }: Batched,
+    receipt: Receipt,
+    counted: ReadonlySet<Digest>,
+  ): Promise<PutOutcome> {
     const { oid } = source;
     const { writer } = this.#options;
     try {
-      const isThere = !wasKnown || (await writer.isKnown(oid));
+      const isThere = !wasKnown || counted.has(oid);
       return { oid, receipt: isThere ? receipt : await writer.put(source, this.#put) };
     } catch (error) {
       return { oid, error: asDatamonError(error, source) };
     }
   }
 
-  /** Receipts in the order of the batch. The log of condemned containers was read after everything in it was decided. */
+  /** Receipts in the order of the batch. */
   async #commit(batch: readonly Batched[], packs: PackWriter, sink: FrameSink): Promise<Receipt[]> {
     const waiting = await sink.finish();
     const inlineBytes = waitingBytes(waiting);
     const sunk = batch.flatMap((entry) => (entry.sunk === null ? [] : [entry.sunk]));
-    if (sunk.length === 0) {
-      await this.#options.writer.look();
-      return batch.map(({ source }) => reused(source));
-    }
+    if (sunk.length === 0) return batch.map(({ source }) => reused(source));
     const records = sunk.map(({ draft }) => draft);
     const cost = await this.#options.committer.commit({ records, waiting });
     const frameBytes = sunk.reduce((sum, blob) => sum + blob.frameBytes, 0);

@@ -96,14 +96,14 @@ export class BlobReader {
     let candidates = [...records];
     let position = start;
     let failure: unknown = null;
-    for (let listed = false; ; ) {
+    for (let turns = 0; ; ) {
       const record = candidates.shift();
       if (record === undefined) {
-        if (listed) throw unreadable(oid, failure);
-        listed = true;
-        await this.#options.index.refresh();
-        const again = (await this.#options.index.find([oid], kind)).get(oid) ?? [];
-        candidates = again.filter(({ segment }) => !tried.has(segment));
+        if (turns >= LAST_TURN) throw unreadable(oid, failure);
+        turns += 1;
+        candidates = (await this.#othersOf(oid, kind, turns)).filter(
+          ({ segment }) => !tried.has(segment),
+        );
         continue;
       }
       tried.add(record.segment);
@@ -141,6 +141,14 @@ export class BlobReader {
       wasCached = (await this.#options.containers.forgetCached(container)) || wasCached;
     }
     return wasCached;
+  }
+
+  /** After those known: those listed now, then those of segments that another one says to replace. */
+  async #othersOf(oid: Digest, kind: RecordKind, turn: number): Promise<FoundRecord[]> {
+    const { index } = this.#options;
+    if (turn === LAST_TURN) return index.findReplaced(oid, kind);
+    await index.refresh();
+    return (await index.find([oid], kind)).get(oid) ?? [];
   }
 
   /** What to read of each run. Runs that are wanted whole need no table. */
@@ -224,6 +232,9 @@ export class BlobReader {
     return new DatamonError('CORRUPT', `${oid} is not found, and ${key} does not read`, { cause });
   }
 }
+
+/** Known, then listed, then replaced. */
+const LAST_TURN = 2;
 
 const isDamage = (error: unknown): boolean =>
   hasCode(error, 'CORRUPT') || hasCode(error, 'NOT_FOUND');

@@ -22,8 +22,9 @@ import type { KnownChunks } from './known-chunks.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import { RecipeWriter } from './recipe-writer.ts';
 import type { Resumption } from './resumption.ts';
-import type { SegmentIndex } from './segment-index.ts';
+import type { FoundRecord, SegmentIndex } from './segment-index.ts';
 import { type RecordDraft, waitingBytes } from './segment-publisher.ts';
+import type { Touch } from './touch.ts';
 
 export interface BlobWriterOptions extends PackWriterOptions {
   readonly backend: Backend;
@@ -35,6 +36,7 @@ export interface BlobWriterOptions extends PackWriterOptions {
   readonly committer: Committer;
   /** Takes up what interrupted puts stored; null: nobody notes it. */
   readonly resumption: Resumption | null;
+  readonly touch: Touch;
 }
 
 /** A blob whose frames were handed to a sink. */
@@ -58,9 +60,7 @@ export class BlobWriter {
   async put(source: BlobSource, options: PutOptions = {}): Promise<Receipt> {
     if (await this.isStored(source.oid)) {
       await verifySource(source, options);
-      // What is counted on must not have been condemned meanwhile: look after deciding.
-      await this.look();
-      if (await this.isStored(source.oid)) return reused(source);
+      if (await this.isCounted(source.oid)) return reused(source);
     }
     const other = this.#underWay.get(source.oid);
     if (other !== undefined && options.meanwhile !== 'store-too') {
@@ -95,6 +95,36 @@ export class BlobWriter {
   async isStored(oid: Digest): Promise<boolean> {
     const { index, holdings } = this.#options;
     return (await holdings.sound((await index.find([oid], 'blob')).get(oid))) !== undefined;
+  }
+
+  /** As `isStored`, for who says so to somebody: looked at after it was found, and kept from being collected soon. */
+  async isCounted(oid: Digest): Promise<boolean> {
+    return (await this.countedOf([oid])).has(oid);
+  }
+
+  /** As `isCounted`, with one look for all, and without asking the store whether a miss is still one. */
+  async countedOf(oids: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+    const sound = await this.counted(await this.#options.index.peek(oids, 'blob'));
+    return new Set(sound.map(({ oid }) => oid));
+  }
+
+  /**
+   * Of the records found, one each that a writer may count on. Looked at now: one of them may be that of a writer who has published
+   * and not looked yet. What a policy may take away soon is published again.
+   */
+  async counted(
+    found: ReadonlyMap<Digest, readonly FoundRecord[]>,
+  ): Promise<readonly FoundRecord[]> {
+    if (found.size === 0) return [];
+    const { holdings, touch } = this.#options;
+    await this.look();
+    const sound: FoundRecord[] = [];
+    for (const records of found.values()) {
+      const record = await holdings.sound(records);
+      if (record !== undefined) sound.push(record);
+    }
+    await touch.keep(sound);
+    return sound;
   }
 
   /** The chunks of a file, those known marked as such. */

@@ -3,13 +3,11 @@
  * only when its segment is durable and the log of condemned containers was read after that; a record that leans on a condemned
  * container is written anew with its own copy of the bytes, before anything resolves.
  */
-import { DatamonError } from '../errors.ts';
+import { DatamonError, hasCode } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
 import type { Condemned } from './condemned.ts';
-import { encodedOf, framesOf, openRange } from './container-reader.ts';
-import { type FrameHandle, RunBuilder, storedHandle } from './frame-handle.ts';
-import { FrameSink } from './frame-sink.ts';
-import { PackWriter } from './pack-writer.ts';
+import { CopyOut, type StandingRecord } from './copy-out.ts';
+import type { FrameHandle } from './frame-handle.ts';
 import {
   findTwins,
   type Publication,
@@ -18,7 +16,6 @@ import {
   type RecordDraft,
   waitingBytes,
 } from './segment-publisher.ts';
-import type { PlacedRun } from './segment-tables.ts';
 
 /** How long a commit waits for others to share its segment. */
 export const GROUP_DELAY_MS = 10;
@@ -119,48 +116,33 @@ export class Committer {
       waiting = copies.waiting;
       spent.storedBytes += copies.storedBytes;
     }
-    throw new DatamonError('UNAVAILABLE', 'what was stored keeps being collected meanwhile', {
-      hint: 'A collection is running. Run the same command again.',
-    });
+    throw collectedMeanwhile();
   }
 
-  #doomed(records: readonly RecordDraft[], { runs }: Publication): DoomedRecord[] {
+  /** Where the segment itself was condemned meanwhile, nothing in it counts. */
+  #doomed(records: readonly RecordDraft[], { runs, segment }: Publication): StandingRecord[] {
+    const { condemned } = this.#options;
+    const all = condemned.has(segment.id);
     return records
-      .map((record, index) => ({ record, runs: runs[index] ?? [] }))
-      .filter(({ runs }) =>
-        runs.some(({ container }) => this.#options.condemned.has(container.id)),
-      );
+      .map((record, index): StandingRecord => ({ ...record, runs: runs[index] ?? [] }))
+      .filter(({ runs }) => all || runs.some(({ container }) => condemned.has(container.id)));
   }
 
   /** Gives records that lean on condemned containers their own copy of the bytes; those containers stay readable for a while. */
-  async #copyOut(doomed: readonly DoomedRecord[]): Promise<CopiedRecords> {
-    const packs = new PackWriter(this.#options);
-    const sink = new FrameSink(packs);
+  async #copyOut(doomed: readonly StandingRecord[]): Promise<CopiedRecords> {
+    const { condemned } = this.#options;
+    const copy = new CopyOut(this.#options, (id) => condemned.has(id));
     try {
       const records: RecordDraft[] = [];
-      for (const { record, runs } of doomed) {
-        const builder = new RunBuilder();
-        for (const run of runs) await this.#copyRun(run, sink, builder);
-        records.push({ ...record, runs: builder });
-      }
-      const waiting = await sink.finish();
-      return { records, waiting, storedBytes: packs.storedBytes };
+      for (const record of doomed) records.push(await copy.add(record));
+      const waiting = await copy.finish();
+      return { records, waiting, storedBytes: copy.storedBytes };
+    } catch (error) {
+      // Its writer slept for longer than condemned containers are kept.
+      if (!hasCode(error, 'NOT_FOUND')) throw error;
+      throw collectedMeanwhile(error);
     } finally {
-      await packs.dispose();
-    }
-  }
-
-  async #copyRun(run: PlacedRun, sink: FrameSink, builder: RunBuilder): Promise<void> {
-    const { backend, containers, condemned } = this.#options;
-    const { container, offset, storedLength } = run;
-    if (!condemned.has(container.id)) {
-      builder.add(storedHandle(run));
-      return;
-    }
-    const key = containers.keyOf(container);
-    const stream = openRange(backend, key, offset, offset + storedLength);
-    for await (const frame of framesOf(stream, container.id, offset, key)) {
-      builder.add(sink.find(frame.kind, frame.digest) ?? (await sink.add(encodedOf(frame))));
+      await copy.dispose();
     }
   }
 }
@@ -176,10 +158,11 @@ function packsOf({ runs }: Publication): ReadonlySet<ContainerId> {
   return new Set(packs.map(({ container }) => container.id));
 }
 
-interface DoomedRecord {
-  readonly record: RecordDraft;
-  readonly runs: readonly PlacedRun[];
-}
+const collectedMeanwhile = (cause?: unknown): DatamonError =>
+  new DatamonError('UNAVAILABLE', 'what was stored keeps being collected meanwhile', {
+    hint: 'A collection is running. Run the same command again.',
+    cause,
+  });
 
 interface CopiedRecords {
   readonly records: RecordDraft[];

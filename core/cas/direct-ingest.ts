@@ -108,10 +108,11 @@ export class DirectIngest implements Ingest {
     const failed: Failed[] = [];
     const proved: ProvedBlob[] = [];
     const claims = new Map(request.blobs.map((claim) => [claim.oid, claim]));
+    const counted = await writer.countedOf([...claims.keys()]);
     await inParallel([...claims.values()], BLOBS_PROVED_AT_A_TIME, async (claim) => {
       const { oid, sizeBytes } = claim;
       try {
-        if (await writer.isKnown(oid)) {
+        if (counted.has(oid)) {
           recorded.push({
             oid,
             receipt: { ...EMPTY_RECEIPT, fileCount: 1, logicalBytes: sizeBytes },

@@ -6,10 +6,8 @@ import { addReceipts, EMPTY_RECEIPT, type PageStore, type Receipt } from './blob
 import type { BlobWriter } from './blob-writer.ts';
 import { type BoundedCache, createBoundedCache } from './bounded-cache.ts';
 import type { Committer } from './committer.ts';
-import type { Condemned } from './condemned.ts';
 import { encodeFrame, FRAME_RAW_SIZE_MAX_BYTES } from './frame.ts';
 import { RunBuilder } from './frame-handle.ts';
-import type { Holdings } from './holdings.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import { type RecordDraft, waitingBytes } from './segment-publisher.ts';
 
@@ -19,8 +17,6 @@ export interface DirectPageStoreOptions {
   readonly reader: BlobReader;
   readonly writer: BlobWriter;
   readonly index: SegmentIndex;
-  readonly condemned: Condemned;
-  readonly holdings: Holdings;
   readonly committer: Committer;
 }
 
@@ -41,24 +37,16 @@ export class DirectPageStore implements PageStore {
     return this.#cache.get(digest);
   }
 
+  /** Whoever asks counts on them: a page that is stored stands for all that is below it. */
   async hasPages(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
-    const { index, holdings } = this.#options;
-    const found = await index.find(digests, 'page');
-    const stored = new Set<Digest>();
-    for (const [digest, records] of found) {
-      if ((await holdings.sound(records)) !== undefined) stored.add(digest);
-    }
-    return stored;
+    const { index, writer } = this.#options;
+    const counted = await writer.counted(await index.find(digests, 'page'));
+    return new Set(counted.map(({ oid }) => oid));
   }
 
   async putPages(pages: readonly Uint8Array[]): Promise<Receipt> {
     const named = new Map(pages.map((page) => [digestOf(page), page]));
-    let stored = await this.hasPages([...named.keys()]);
-    if (stored.size > 0) {
-      // What is counted on must not have been condemned meanwhile: look after finding, then decide.
-      await this.#options.condemned.look();
-      stored = await this.hasPages([...stored]);
-    }
+    const stored = await this.hasPages([...named.keys()]);
     const fresh = [...named].filter(([digest]) => !stored.has(digest));
     if (fresh.length === 0) return EMPTY_RECEIPT;
     return this.#store(fresh);

@@ -19,8 +19,9 @@ import { KnownChunks } from './known-chunks.ts';
 import { Merger } from './merger.ts';
 import type { PoolParameters } from './pool.ts';
 import { Resumption } from './resumption.ts';
-import { SegmentIndex } from './segment-index.ts';
+import { type FoundRecord, SegmentIndex } from './segment-index.ts';
 import type { PublisherOptions } from './segment-publisher.ts';
+import { Touch } from './touch.ts';
 import type { UploadJournal } from './upload-journal.ts';
 
 export interface DirectStoreOptions {
@@ -47,6 +48,8 @@ export interface DirectStores {
   readonly blobs: BlobStore;
   readonly pages: PageStore;
   readonly ingest: Ingest;
+  /** Whether a policy lets unreferenced files of this repo go, as of now. */
+  isCollected(): Promise<boolean>;
   /** Waits for what is in flight and frees temp files. */
   close(): Promise<void>;
 }
@@ -88,7 +91,8 @@ export async function openDirectParts(options: DirectStoreOptions): Promise<Dire
   const committer = new Committer({ ...base, schedule, onPublished });
   const reader = new BlobReader(base);
   const chunker = createChunker(pool);
-  const writer = new BlobWriter({ ...base, chunker, known, committer, resumption });
+  const touch = new Touch({ ...base, repo, committer });
+  const writer = new BlobWriter({ ...base, chunker, known, committer, resumption, touch });
   await condemned.look();
   return { ...base, merger, committer, known, reader, writer };
 }
@@ -99,7 +103,7 @@ export async function openDirectStores(options: DirectStoreOptions): Promise<Dir
 
 /** The ports over parts that are open. */
 export function storesOf(parts: DirectParts, options: DirectStoreOptions): DirectStores {
-  const { index, holdings, merger, committer, reader, writer } = parts;
+  const { index, holdings, condemned, merger, committer, reader, writer } = parts;
   const schedule = options.schedule ?? startTimer;
   const blobs: BlobStore = {
     put: (source, put) => writer.put(source, put),
@@ -108,13 +112,13 @@ export function storesOf(parts: DirectParts, options: DirectStoreOptions): Direc
     get: (oid, range) => reader.read(oid, 'blob', range),
     async has(oids, { broken = 'absent' } = {}) {
       const found = await index.find(oids, 'blob');
-      const sizes = new Map<Digest, number>();
-      for (const [oid, records] of found) {
-        const held =
-          broken === 'absent' ? await holdings.sound(records) : records.find(holdings.isListed);
-        if (held !== undefined) sizes.set(oid, held.sizeBytes);
+      if (broken === 'absent') return sizesOf(await writer.counted(found));
+      const listed: FoundRecord[] = [];
+      for (const records of found.values()) {
+        const record = await holdings.listed(records);
+        if (record !== undefined) listed.push(record);
       }
-      return sizes;
+      return sizesOf(listed);
     },
   };
   const pages = new DirectPageStore(parts);
@@ -124,8 +128,15 @@ export function storesOf(parts: DirectParts, options: DirectStoreOptions): Direc
     await committer.settled();
     await merger.settled();
   };
-  return { blobs, pages, ingest, close };
+  const isCollected = async (): Promise<boolean> => {
+    await condemned.look();
+    return condemned.policyOf(options.repo).unreferencedDays !== null;
+  };
+  return { blobs, pages, ingest, isCollected, close };
 }
+
+const sizesOf = (records: readonly FoundRecord[]): ReadonlyMap<Digest, number> =>
+  new Map(records.map(({ oid, sizeBytes }) => [oid, sizeBytes]));
 
 function startTimer(delayMs: number, run: () => void): void {
   setTimeout(run, delayMs);

@@ -32,11 +32,11 @@ export class Holdings {
     return undefined;
   }
 
-  /** Whether a record counts for who reads: nothing it names was condemned. */
-  readonly isListed = ({ segment, runs }: FoundRecord): boolean => {
-    const { condemned } = this.#options;
-    return !condemned.has(segment) && runs.every(({ container }) => !condemned.has(container.id));
-  };
+  /** The first record that counts for who reads: what it names may be damaged or condemned, as long as it was not deleted. */
+  async listed(records: readonly FoundRecord[] = []): Promise<FoundRecord | undefined> {
+    for (const record of records) if (await this.#isReadable(record)) return record;
+    return undefined;
+  }
 
   /** False for a container that nothing new may lean on, as far as known. */
   mayLeanOn(id: ContainerId): boolean {
@@ -52,6 +52,15 @@ export class Holdings {
     if (this.#options.condemned.has(segment)) return false;
     for (const { container } of runs) {
       if (!this.mayLeanOn(container.id) || !(await this.#isThere(container))) return false;
+    }
+    return true;
+  }
+
+  async #isReadable({ segment, runs }: FoundRecord): Promise<boolean> {
+    const { condemned, backend, containers } = this.#options;
+    for (const { container } of runs) {
+      if (container.id === segment || !condemned.has(container.id)) continue;
+      if ((await backend.stat(containers.keyOf(container))) === null) return false;
     }
     return true;
   }

@@ -4,12 +4,19 @@
  */
 import { DatamonError, hasCode } from '../errors.ts';
 import { type ContainerId, SEGMENT_TIER_MAX } from '../keys.ts';
+import type { Condemned } from './condemned.ts';
 import { CONTAINER_HEADER_SIZE_BYTES } from './container-format.ts';
 import { encodedOf, framesOf, openRange } from './container-reader.ts';
+import { CopyOut, type StandingRecord } from './copy-out.ts';
 import { type FrameHandle, RunBuilder, storedHandle, waitingHandle } from './frame-handle.ts';
 import { PackWriter } from './pack-writer.ts';
 import type { Segment } from './segment-index.ts';
-import { type PublisherOptions, publishSegment, type RecordDraft } from './segment-publisher.ts';
+import {
+  type Publication,
+  type PublisherOptions,
+  publishSegment,
+  type RecordDraft,
+} from './segment-publisher.ts';
 import type { PlacedRun } from './segment-tables.ts';
 
 /** Segments of a tier that become one. */
@@ -20,6 +27,7 @@ export const MERGE_MOVED_SIZE_MAX_BYTES = 80 * 1024 * 1024;
 export const MERGE_TABLES_SIZE_MAX_BYTES = 4 * 1024 * 1024;
 
 export interface MergerOptions extends PublisherOptions {
+  readonly condemned: Condemned;
   readonly tablesSizeMaxBytes?: number;
 }
 
@@ -84,9 +92,46 @@ export class Merger {
       }
       const tier = (group[0]?.ref.tier ?? 0) + 1;
       const replaces = group.map(({ ref }) => ref.id);
-      await publishSegment(this.#options, { tier, records, waiting: [], replaces });
+      const merged = await publishSegment(this.#options, { tier, records, waiting: [], replaces });
+      await this.#copyOutDoomed(records, merged);
     } finally {
       await packs.dispose();
+    }
+  }
+
+  /**
+   * Looks, as everybody who publishes does: the merged segment stands for those it replaces, so what leans on condemned containers gets
+   * a record that does not.
+   */
+  async #copyOutDoomed(
+    records: readonly RecordDraft[],
+    { segment, runs }: Publication,
+  ): Promise<void> {
+    const { condemned } = this.#options;
+    await condemned.look();
+    const doomed = records
+      .map((record, index): StandingRecord => ({ ...record, runs: runs[index] ?? [] }))
+      .filter(
+        (record) =>
+          condemned.has(segment.id) ||
+          record.runs.some(({ container }) => condemned.has(container.id)),
+      );
+    if (doomed.length === 0) return;
+    const copy = new CopyOut(this.#options, (id) => condemned.has(id));
+    try {
+      const copies: RecordDraft[] = [];
+      for (const record of doomed) {
+        try {
+          copies.push(await copy.add(record));
+        } catch (error) {
+          // Gone already: a collector copied out what had to live, the rest was to go.
+          if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
+        }
+      }
+      const waiting = await copy.finish();
+      await publishSegment(this.#options, { tier: 0, records: copies, waiting, replaces: [] });
+    } finally {
+      await copy.dispose();
     }
   }
 

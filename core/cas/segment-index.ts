@@ -47,6 +47,7 @@ export interface SegmentIndexOptions {
 export class SegmentIndex {
   readonly #options: SegmentIndexOptions;
   readonly #known = new Map<ContainerId, Segment>();
+  readonly #createdAt = new Map<ContainerId, Date>();
   readonly #damaged = new Map<string, DatamonError>();
   /** Tables opened once, for as long as the cache holds them. */
   readonly #opened = new WeakMap<ContainerTables, SegmentTables>();
@@ -103,6 +104,33 @@ export class SegmentIndex {
     return [...this.#known.values()].filter(({ ref }) => !replaced.has(ref.id));
   }
 
+  /** When the segment of this record was made, by the store's clock; null where no listing told yet. */
+  createdAt(record: Pick<FoundRecord, 'segment'>): Date | null {
+    return this.#createdAt.get(record.segment) ?? null;
+  }
+
+  /** Records of segments that another one replaces: the same ones, in case the other one's do not read. */
+  async findReplaced(oid: Digest, kind: RecordKind): Promise<FoundRecord[]> {
+    const { containers, backend, repo } = this.#options;
+    const found: FoundRecord[] = [];
+    const replaced = this.#replaced();
+    for await (const { key, sizeBytes } of backend.list(segmentPrefix(repo))) {
+      const name = parseSegmentKey(repo, key);
+      if (name === null || !replaced.has(name.id)) continue;
+      const ref = listedRef(name, sizeBytes);
+      try {
+        const tables = await containers.tables(ref);
+        const segment = refOf(tables, ref.tier);
+        const records = this.#open(tables, ref).find(oid, kind);
+        const verified = records.filter(({ state }) => state === 'verified');
+        found.push(...verified.map((record) => placed(record, segment)));
+      } catch (error) {
+        if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
+      }
+    }
+    return found;
+  }
+
   /** Segments whose tables do not read, by key, with the reason. */
   damaged(): ReadonlyMap<string, DatamonError> {
     return this.#damaged;
@@ -148,13 +176,15 @@ export class SegmentIndex {
     const before = [...this.#known.keys()];
     const present = new Set<ContainerId>();
     const fresh: ContainerRef[] = [];
-    for await (const { key, sizeBytes } of backend.list(segmentPrefix(repo))) {
+    for await (const { key, sizeBytes, createdAt } of backend.list(segmentPrefix(repo))) {
       const name = parseSegmentKey(repo, key);
       if (name === null) continue;
       present.add(name.id);
+      this.#createdAt.set(name.id, createdAt);
       if (!this.#known.has(name.id)) fresh.push(listedRef(name, sizeBytes));
     }
     for (const id of before) if (!present.has(id)) this.#known.delete(id);
+    for (const id of this.#createdAt.keys()) if (!present.has(id)) this.#createdAt.delete(id);
     // From the highest tier down: what is replaced there need not be read at all.
     for (let tier = SEGMENT_TIER_MAX; tier >= 0; tier -= 1) {
       const replaced = this.#replaced();

@@ -60,6 +60,8 @@ export interface HistoryOptions {
   readonly random: Random;
   /** Tells which paths of a move were locked by others; without it none are. */
   readonly lockViolations?: LockCheck;
+  /** Throws INCOMPLETE where a bundle was collected, or is about to be. */
+  readonly mustBeHeld?: (bundle: Digest) => Promise<void>;
 }
 
 export class DirectHistory implements History {
@@ -180,6 +182,21 @@ export class DirectHistory implements History {
       if (bundle === current && head?.event.tag === null) return null;
       return { label, bundle, by, at: (await backend.now()).toISOString(), tag: null };
     });
+    if (bundle !== null) await this.#keepOrUnset(label, bundle, by);
+  }
+
+  /** The label is set first, so that a collection sees it, and taken back where one was faster. */
+  async #keepOrUnset(label: string, bundle: Digest, by: string): Promise<void> {
+    const { backend, repo, mustBeHeld } = this.#options;
+    try {
+      await mustBeHeld?.(bundle);
+    } catch (error) {
+      await this.#log(labelLog(repo, label), parseLabelRecord).update(async (head) => {
+        if (head?.event.bundle !== bundle) return null;
+        return { label, bundle: null, by, at: (await backend.now()).toISOString(), tag: null };
+      });
+      throw error;
+    }
   }
 
   async announce(announcement: Announcement): Promise<void> {

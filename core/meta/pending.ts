@@ -43,6 +43,11 @@ export class PendingPushes {
 
   /** Oldest first. */
   async *open(): AsyncIterable<Announcement> {
+    for await (const { announcement } of this.openStored()) yield announcement;
+  }
+
+  /** As `open`, with the time of each. */
+  async *openStored(): AsyncIterable<StoredAnnouncement> {
     const announced = new Set<PushId>();
     const prefix = pendingPrefix(this.#repo);
     for await (const { key } of this.#backend.list(prefix)) {
@@ -56,7 +61,7 @@ export class PendingPushes {
       found.push(await this.#read(pendingKey(this.#repo, push, 'announced')));
     }
     found.sort((a, b) => a.announcedAtMs - b.announcedAtMs);
-    for (const { announcement } of found) yield announcement;
+    yield* found;
   }
 
   /** That push, if it was announced and is not done. */
@@ -101,7 +106,7 @@ export class PendingPushes {
   }
 }
 
-interface StoredAnnouncement {
+export interface StoredAnnouncement {
   readonly announcement: Announcement;
   readonly announcedAtMs: number;
 }

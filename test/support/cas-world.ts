@@ -2,16 +2,17 @@
 import type { Backend } from '../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../core/backend/memory.ts';
 import { collect } from '../../core/bytes.ts';
-import type { BlobSource } from '../../core/cas/blob-store.ts';
 import {
   type DirectStoreOptions,
   type DirectStores,
   openDirectStores,
 } from '../../core/cas/direct-store.ts';
 import type { PoolParameters } from '../../core/cas/pool.ts';
-import { type Digest, digestOf } from '../../core/digest.ts';
+import type { Digest } from '../../core/digest.ts';
 import { type PoolName, parseRepoName, type RepoName } from '../../core/keys.ts';
 import { makeTempDir } from './temp-dir.ts';
+
+export { blobOf } from './blob-of.ts';
 
 export const REPO: RepoName = parseRepoName('acme/robots');
 export const POOL: PoolParameters = {
@@ -51,24 +52,6 @@ export async function makeCasWorld(options: Partial<DirectStoreOptions> = {}): P
       ...more,
     });
   return { backend, spoolDir, stores: await reopen(), reopen };
-}
-
-/** A file of these bytes, read in slices of `sliceBytes`. */
-export function blobOf(
-  bytes: Uint8Array,
-  options: Partial<BlobSource> & { readonly sliceBytes?: number } = {},
-): BlobSource {
-  const { sliceBytes = 64 * 1024, ...source } = options;
-  return {
-    oid: digestOf(bytes),
-    sizeBytes: bytes.length,
-    async *open() {
-      for (let at = 0; at < bytes.length; at += sliceBytes) {
-        yield bytes.subarray(at, at + sliceBytes);
-      }
-    },
-    ...source,
-  };
 }
 
 export async function readBlob(

@@ -1,9 +1,11 @@
 /** What a writer may lean on: nothing condemned, nothing claimed, nothing that only looks like his own. */
+
 import { expect } from 'chai';
 import { type Backend, bytesBody } from '../../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../../core/backend/memory.ts';
 import { collect } from '../../../core/bytes.ts';
 import type { PutOutcome } from '../../../core/cas/blob-store.ts';
+import { Condemned } from '../../../core/cas/condemned.ts';
 import { encodeSections, TABLES_SIZE_MAX_BYTES } from '../../../core/cas/container-format.ts';
 import { type ContainerRef, createContainers } from '../../../core/cas/containers.ts';
 import type { DirectStores } from '../../../core/cas/direct-store.ts';
@@ -257,7 +259,8 @@ describe('bounds', () => {
     const containers = createContainers({ backend, repo: REPO, pool: POOL.pool });
     const index = new SegmentIndex({ backend, repo: REPO, containers });
     await index.refresh();
-    const base = { backend, spoolDir, containers, index, random: secureRandom };
+    const condemned = new Condemned(backend, POOL.pool, secureRandom);
+    const base = { backend, spoolDir, containers, index, condemned, random: secureRandom };
     for (const [tablesSizeMaxBytes, count] of [
       [100, MERGE_SEGMENT_COUNT],
       [100_000, 1],

@@ -1,0 +1,158 @@
+/** Collection on a real pool: what it frees, what it keeps, what it refuses, and what is left when it is killed. */
+import { expect } from 'chai';
+import {
+  condemnPlan,
+  makePlan,
+  restorePlan,
+  setPolicy,
+  sweep,
+} from '../../../core/collect/collector.ts';
+import { allBytes, parsePlan, planBytes, sharePercent } from '../../../core/collect/plan.ts';
+import { digestOf } from '../../../core/digest.ts';
+import { blobOf } from '../../support/blob-of.ts';
+import { codeOf } from '../../support/code-of.ts';
+import { type CollectWorld, makeCollectWorld, NAME } from '../../support/collect-world.ts';
+import { seededBytes } from '../../support/splitmix64.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+
+const BY = 'Ops <ops@example.org>';
+const ALL = { by: BY, limitPercent: 100 };
+const KEEP_A_WEEK = { unreferencedDays: 7, historyDays: 7, by: BY };
+const MIB = 1024 * 1024;
+
+async function collectAll(world: CollectWorld): Promise<void> {
+  await condemnPlan(world.options, await makePlan(world.options), ALL);
+  world.pass(1.01);
+  await sweep(world.options);
+}
+
+/** Two branches, of which one is deleted and may go. */
+async function twoBranches(world: CollectWorld) {
+  const kept = await world.push('main', {
+    'a.bin': seededBytes(1, 5 * MIB),
+    b: seededBytes(2, 900),
+  });
+  const doomed = await world.push('wip', {
+    'c.bin': seededBytes(3, 6 * MIB),
+    d: seededBytes(4, 50),
+  });
+  await setPolicy(world.options, NAME, KEEP_A_WEEK);
+  await world.push('wip', null);
+  world.pass(15);
+  return { kept, doomed };
+}
+
+describe('collection', () => {
+  it('keeps every record for ever where no policy says otherwise', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const kept = await world.push('main', { a: seededBytes(1, MIB) });
+    await world.push('main', null);
+    world.pass(1000);
+    expect((await makePlan(world.options)).candidates).deep.equal([]);
+    expect(await world.readBack(kept.bundle)).equal(1);
+  });
+
+  it('frees what a deleted branch had once the policy lets it go, and nothing else', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const { kept, doomed } = await twoBranches(world);
+    const before = await world.sizeBytes();
+    const plan = await makePlan(world.options);
+    expect(plan.dropped.sizeBytes).equal(6 * MIB + 50);
+    expect(await world.sizeBytes(), 'a plan changes nothing').equal(before);
+    await condemnPlan(world.options, plan, ALL);
+    expect(await world.readBack(doomed.bundle), 'readers read what is condemned').equal(2);
+    world.pass(0.9);
+    expect((await sweep(world.options)).deletedCount, 'not before the grace').equal(0);
+    world.pass(0.2);
+    expect((await sweep(world.options)).deletedCount).greaterThan(0);
+    expect(await world.readBack(kept.bundle)).equal(2);
+    expect(await codeOf(world.readBack(doomed.bundle))).equal('NOT_FOUND');
+    const repository = await world.open();
+    for (const broken of ['absent', 'listed'] as const) {
+      expect((await repository.blobs.has(doomed.oids, { broken })).size, broken).equal(0);
+    }
+    await repository.close();
+    expect(before - (await world.sizeBytes())).greaterThan(5 * MIB);
+    expect((await makePlan(world.options)).candidates, 'nothing is left to do').deep.equal([]);
+  });
+
+  it('brings back what a plan condemned, before the grace has passed', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const { doomed } = await twoBranches(world);
+    const plan = await makePlan(world.options);
+    await condemnPlan(world.options, plan, ALL);
+    await restorePlan(world.options, plan.id);
+    world.pass(1.1);
+    await sweep(world.options);
+    expect(await world.readBack(doomed.bundle)).equal(2);
+    expect(await codeOf(restorePlan(world.options, 'f'.repeat(32)))).equal('NOT_FOUND');
+  });
+
+  it('refuses to condemn more of a pool than the limit', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    await twoBranches(world);
+    const plan = await makePlan(world.options);
+    expect(sharePercent(plan)).greaterThan(10);
+    expect(await codeOf(condemnPlan(world.options, plan, { by: BY }))).equal('CONFLICT');
+    expect((await sweep(world.options)).waitingCount).equal(0);
+  });
+
+  it('reads back the plan it wrote, and no other', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    await twoBranches(world);
+    const plan = await makePlan(world.options);
+    expect(allBytes(plan)).greaterThan(0);
+    const bytes = planBytes(plan);
+    expect(parsePlan(bytes)).deep.equal(plan);
+    bytes[20] = (bytes[20] ?? 0) ^ 1;
+    expect(() => parsePlan(bytes)).throws('damaged');
+  });
+
+  it('a branch made of a doomed bundle, after it was condemned, keeps it (F39)', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const { doomed } = await twoBranches(world);
+    await condemnPlan(world.options, await makePlan(world.options), ALL);
+    const again = await world.push('wip', {
+      'c.bin': seededBytes(3, 6 * MIB),
+      d: seededBytes(4, 50),
+    });
+    world.pass(1.1);
+    await sweep(world.options);
+    expect(await world.readBack(again.bundle)).equal(2);
+    expect(again.oids).deep.equal(doomed.oids);
+  });
+
+  it('a label on a bundle that is being collected is refused and not left behind (F39)', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const { kept, doomed } = await twoBranches(world);
+    await condemnPlan(world.options, await makePlan(world.options), ALL);
+    const repository = await world.open();
+    const { history } = repository;
+    expect(await codeOf(history.setLabel('v1', doomed.bundle, BY))).equal('INCOMPLETE');
+    for await (const { event } of history.labels()) expect(event.bundle).equal(null);
+    await history.setLabel('v2', kept.bundle, BY);
+    await repository.close();
+  });
+
+  it('a hit on an old unreferenced file publishes it again, and it stays (F38)', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const repository = await world.open();
+    const bytes = seededBytes(9, 3 * MIB);
+    await repository.blobs.put(blobOf(bytes));
+    await setPolicy(world.options, NAME, { ...KEEP_A_WEEK, unreferencedDays: 10 });
+    world.pass(9);
+    const oid = digestOf(bytes);
+    expect((await repository.blobs.has([oid])).size).equal(1);
+    await repository.close();
+    world.pass(9);
+    await collectAll(world);
+    const later = await world.open();
+    expect((await later.blobs.has([oid])).size, 'nine days after the hit').equal(1);
+    await later.close();
+    world.pass(30);
+    await collectAll(world);
+    const last = await world.open();
+    expect((await last.blobs.has([oid])).size, 'when nobody asked for it any more').equal(0);
+    await last.close();
+  });
+});
