@@ -1,6 +1,14 @@
 /** What a key names, read from the key alone: the other direction of `keys.ts` for whoever meets keys in a listing. */
 import { type Digest, isDigest } from './digest.ts';
-import { type ContainerId, isGitSha, type LogPrefix, type PushId, parseLogKey } from './keys.ts';
+import {
+  type ContainerId,
+  DEBTS_PREFIX,
+  DIVERGED_PREFIX,
+  isGitSha,
+  type LogPrefix,
+  type PushId,
+  parseLogKey,
+} from './keys.ts';
 
 /** Logs of a whole store, of a pool, of a repo; the last three have one log for each name. */
 export type LogName =
@@ -45,6 +53,10 @@ export type KeyKind =
       readonly push: PushId;
       readonly part: 'announced' | 'done';
     }
+  /** Keys that members of a replicated store are owed. */
+  | { readonly kind: 'debt' }
+  /** What a former home had under another key. */
+  | { readonly kind: 'diverged' }
   /** Nothing of datamon's. */
   | { readonly kind: 'foreign' };
 
@@ -57,6 +69,9 @@ export function kindOfKey(key: string): KeyKind {
   const storeLog = STORE_LOGS.find((name) => name === top);
   if (storeLog !== undefined) return logEntry(key, storeLog, `${top}/`, null, null);
   if (top === 'pools') return poolKind(key, owner, room, rest);
+  if (key.startsWith(DIVERGED_PREFIX)) return { kind: 'diverged' };
+  if (key.startsWith(DEBTS_PREFIX))
+    return ID.test(owner) && room === '' ? { kind: 'debt' } : FOREIGN;
   return top === 'repos' ? repoKind(key, owner, room, rest) : FOREIGN;
 }
 
@@ -103,3 +118,15 @@ function logEntry(
   const n = parseLogKey(prefix as LogPrefix, key);
   return n === null ? FOREIGN : { kind: 'log', log, prefix: prefix as LogPrefix, n, owner, name };
 }
+
+/** The log and number of a key that can only be a log entry's, also of a log that only a later datamon knows. */
+export function logEntryOf(key: string): { readonly prefix: LogPrefix; readonly n: number } | null {
+  const prefix = key.slice(0, key.lastIndexOf('/') + 1) as LogPrefix;
+  if (prefix === '' || key.startsWith(DIVERGED_PREFIX)) return null;
+  const n = parseLogKey(prefix, key);
+  return n === null ? null : { prefix, n };
+}
+
+/** True where whoever writes the key writes the same bytes: its name is random or a digest. Of all other keys the first writer decides. */
+export const hasOneContent = (key: string): boolean =>
+  ['pack', 'segment', 'bundle'].includes(kindOfKey(key).kind);

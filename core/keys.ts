@@ -187,6 +187,13 @@ export const PROBE_PREFIX = 'probe/';
 export const probePrefix = (id: string): string => `${PROBE_PREFIX}${id}/`;
 export const probeKey = (id: string, name: string): Key => `${probePrefix(id)}${name}` as Key;
 export const scrubsLog: LogPrefix = asLog('scrubs/');
+export const replicasLog: LogPrefix = asLog('replicas/');
+export const DEBTS_PREFIX = 'debts/';
+export const debtKey = (id: string): Key => `${DEBTS_PREFIX}${id}` as Key;
+export const DIVERGED_PREFIX = 'diverged/';
+/** Where an object of a former home is kept that its successor has otherwise. */
+export const divergedKey = (epoch: number, member: string, key: Key): Key =>
+  `${DIVERGED_PREFIX}${epoch}-${escapeName(member)}/${key}` as Key;
 export const poolKey = (pool: PoolName): Key => `pools/${escapeName(pool)}/pool.json` as Key;
 export const packPrefix = (pool: PoolName): string => `pools/${escapeName(pool)}/packs/`;
 export const packKey = (pool: PoolName, id: ContainerId): Key =>

@@ -3,6 +3,7 @@
  * entry n, so entries form one chain whatever races, fails or is repeated.
  */
 import { type Backend, bytesBody } from './backend/backend.ts';
+import { readHealed } from './backend/healing.ts';
 import { firstKey } from './backend/segments.ts';
 import { collect } from './bytes.ts';
 import { type Digest, digestOf, isDigest } from './digest.ts';
@@ -44,7 +45,8 @@ export interface Log<T> {
   entries(before?: number): AsyncIterable<LogEntry<T>>;
   /**
    * Appends what `decide` makes of the head; decides again, `tries` times in all, where somebody else was faster, then
-   * CONFLICT. Returns null where `decide` did: nothing is appended.
+   * CONFLICT. Returns null where `decide` did: nothing is appended, and the head it was shown is durable, so that "already so"
+   * may be acknowledged.
    */
   update(
     decide: (head: LogEntry<T> | null) => T | null | Promise<T | null>,
@@ -54,14 +56,21 @@ export interface Log<T> {
 
 interface StoredEntry<T> extends LogEntry<T> {
   readonly previous: Digest | null;
+  readonly bytes: Uint8Array;
 }
 
 export function openLog<T>(options: LogOptions<T>): Log<T> {
   const { backend, prefix } = options;
 
-  const head = async (): Promise<LogEntry<T> | null> => {
+  const storedHead = async (): Promise<StoredEntry<T> | null> => {
     const n = await newest(backend, prefix);
-    return n === null ? null : publicEntry(await readEntry(options, n));
+    return n === null
+      ? null
+      : await readHealed(backend, logKey(prefix, n), () => readEntry(options, n));
+  };
+  const head = async (): Promise<LogEntry<T> | null> => {
+    const entry = await storedHead();
+    return entry === null ? null : publicEntry(entry);
   };
 
   const append = async (previous: LogEntry<T> | null, event: T): Promise<LogEntry<T>> => {
@@ -80,11 +89,20 @@ export function openLog<T>(options: LogOptions<T>): Log<T> {
     });
   };
 
+  /** Whoever wrote the entry may not have been told yet that it would survive: only a put that succeeds says so. */
+  const settle = async (entry: StoredEntry<T> | null): Promise<null> => {
+    if (entry !== null) {
+      await backend.putIfAbsent(logKey(prefix, entry.n), bytesBody(entry.bytes));
+    }
+    return null;
+  };
+
   const update: Log<T>['update'] = async (decide, tries = LOG_UPDATE_TRIES) => {
     for (let tried = 1; ; tried += 1) {
-      const previous = await head();
+      const stored = await storedHead();
+      const previous = stored === null ? null : publicEntry(stored);
       const event = await decide(previous);
-      if (event === null) return null;
+      if (event === null) return await settle(stored);
       try {
         return await append(previous, event);
       } catch (error) {
@@ -141,8 +159,11 @@ async function* readEntries<T>(
 
 /** An entry that must be there, because a later one is. */
 async function readLinked<T>(options: LogOptions<T>, n: number): Promise<StoredEntry<T>> {
+  const isDamage = (error: unknown): boolean =>
+    hasCode(error, 'CORRUPT') || hasCode(error, 'NOT_FOUND');
   try {
-    return await readEntry(options, n);
+    const key = logKey(options.prefix, n);
+    return await readHealed(options.backend, key, () => readEntry(options, n), isDamage);
   } catch (error) {
     if (!hasCode(error, 'NOT_FOUND')) throw error;
     throw new DatamonError('CORRUPT', `entry ${n} of ${options.prefix} is missing`, {
@@ -179,6 +200,7 @@ async function readEntry<T>(options: LogOptions<T>, n: number): Promise<StoredEn
     event: parseEvent(options, key, event),
     digest: digestOf(bytes),
     previous: isDigest(previous) ? previous : null,
+    bytes,
   };
 }
 

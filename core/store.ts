@@ -59,6 +59,7 @@ export interface StoreOptions {
 export async function openStore(backend: Backend, options: StoreOptions = {}): Promise<Store> {
   const { random = secureRandom, create = 'never' } = options;
   const log = openLog({ backend, prefix: formatLog, random, parse: checkFormat(backend.url) });
+  if ((await log.head()) !== null) return { backend, random };
   await log.update(async (head) => {
     if (head !== null) return null;
     const foreign = await firstForeign(backend);

@@ -1,6 +1,7 @@
 /** Counts what goes through to a backend, for receipts and for tests that hold a promise about cost. */
 import type { ByteStream } from '../bytes.ts';
 import type { Backend, Body } from './backend.ts';
+import { passReplicated } from './healing.ts';
 
 /** A list counts once, however many keys it yields; a failed request counts too. */
 export interface BackendCounts {
@@ -72,7 +73,7 @@ export function createMeteredBackend(backend: Backend): MeteredBackend {
       return backend.now();
     },
   };
-  return { backend: metered, counts: () => ({ ...counts }) };
+  return { backend: passReplicated(backend, metered), counts: () => ({ ...counts }) };
 }
 
 function countedBody(body: Body, counts: Counts): Body {

@@ -2,6 +2,7 @@
 import { DatamonError } from '../errors.ts';
 import { type Key, parseKey } from '../keys.ts';
 import type { Backend } from './backend.ts';
+import { passReplicated } from './healing.ts';
 
 /** `prefix` is key segments ending in a slash: `teams/vision/`. */
 export function createPrefixedBackend(backend: Backend, prefix: string): Backend {
@@ -15,7 +16,7 @@ export function createPrefixedBackend(backend: Backend, prefix: string): Backend
   // The key is checked before it is joined, so that none leaves the prefix.
   const join = (key: Key): Key => parseKey(`${root}${parseKey(key)}`);
   const split = (key: Key): Key => key.slice(root.length) as Key;
-  return {
+  const prefixed: Backend = {
     url: `${backend.url.replace(/\/$/, '')}/${root.slice(0, -1)}`,
     putIfAbsent: async (key, body) => backend.putIfAbsent(join(key), body),
     async *get(key, range) {
@@ -34,4 +35,5 @@ export function createPrefixedBackend(backend: Backend, prefix: string): Backend
     remove: async (key) => backend.remove(join(key)),
     now: () => backend.now(),
   };
+  return passReplicated(backend, prefixed, join);
 }

@@ -9,6 +9,7 @@ import type { ByteStream } from '../bytes.ts';
 import { DatamonError, isRetryable } from '../errors.ts';
 import type { Key } from '../keys.ts';
 import type { Backend, ByteRange, ObjectInfo } from './backend.ts';
+import { passReplicated } from './healing.ts';
 
 export interface RetryPolicy {
   /** Tries in all; for reads and lists: without a byte or a key in between. */
@@ -64,7 +65,7 @@ export function createRetryingBackend(
       }
     }
   };
-  return {
+  return passReplicated(backend, {
     url: backend.url,
     putIfAbsent: (key, body) => retried(() => backend.putIfAbsent(key, body)),
     get: (key, range) => resumedRead(backend, newPatience, key, range),
@@ -73,7 +74,7 @@ export function createRetryingBackend(
     remove: (key) => retried(() => backend.remove(key)),
     now: () => retried(() => backend.now()),
     ...(backend.spoolPath && { spoolPath: backend.spoolPath }),
-  };
+  });
 }
 
 interface Patience {

@@ -3,6 +3,7 @@
  * the next record that names another one; where none is left the stream fails, it never ends cleanly and short.
  */
 import type { Backend, ByteRange } from '../backend/backend.ts';
+import { healQuietly, replicatedOf } from '../backend/healing.ts';
 import { resolveRange } from '../backend/range.ts';
 import type { ByteStream } from '../bytes.ts';
 import { createHasher, type Digest } from '../digest.ts';
@@ -22,7 +23,7 @@ export interface BlobReaderOptions {
   readonly containers: Containers;
   readonly index: SegmentIndex;
   /** Told of containers that do not read. */
-  readonly holdings: Pick<Holdings, 'distrust'>;
+  readonly holdings: Pick<Holdings, 'distrust' | 'trust' | 'mayLeanOn'>;
 }
 
 /** Consecutive frames to be read, and which of their bytes are wanted. */
@@ -93,6 +94,7 @@ export class BlobReader {
   async *#readAny(records: readonly FoundRecord[], start: number, end: number): ByteStream {
     const [{ oid, kind } = { oid: '' as Digest, kind: 'blob' as const }] = records;
     const tried = new Set<string>();
+    const healed = new Set<string>();
     let candidates = [...records];
     let position = start;
     let failure: unknown = null;
@@ -116,6 +118,7 @@ export class BlobReader {
       } catch (error) {
         if (!isDamage(error)) throw error;
         failure ??= error;
+        candidates.unshift(...(await this.#heal(record, healed)));
       }
     }
   }
@@ -149,6 +152,23 @@ export class BlobReader {
     if (turn === LAST_TURN) return index.findReplaced(oid, kind);
     await index.refresh();
     return (await index.find([oid], kind)).get(oid) ?? [];
+  }
+
+  /** The record again, where a container of it was damaged or gone and another member had a good copy; each is tried once. */
+  async #heal(record: FoundRecord, tried: Set<string>): Promise<readonly FoundRecord[]> {
+    const { backend, containers, holdings } = this.#options;
+    if (replicatedOf(backend) === null) return [];
+    const all = record.runs.map(({ container }) => container);
+    const distrusted = all.filter(({ id }) => !holdings.mayLeanOn(id));
+    let isHealed = false;
+    for (const container of distrusted.length > 0 ? distrusted : all) {
+      if (tried.has(container.id)) continue;
+      tried.add(container.id);
+      if ((await healQuietly(backend, containers.keyOf(container))) !== 'healed') continue;
+      holdings.trust(container.id);
+      isHealed = true;
+    }
+    return isHealed ? [record] : [];
   }
 
   /** What to read of each run. Runs that are wanted whole need no table. */

@@ -48,6 +48,11 @@ export class Holdings {
     this.#broken.add(id);
   }
 
+  /** Healed since. */
+  trust(id: ContainerId): void {
+    this.#broken.delete(id);
+  }
+
   async #isSound({ segment, runs }: FoundRecord): Promise<boolean> {
     if (this.#options.condemned.has(segment)) return false;
     for (const { container } of runs) {

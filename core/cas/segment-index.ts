@@ -3,6 +3,7 @@
  * began after the question; segments that another one replaces are left out; a damaged segment hides no other.
  */
 import type { Backend } from '../backend/backend.ts';
+import { readHealed } from '../backend/healing.ts';
 import type { Digest } from '../digest.ts';
 import { type DatamonError, hasCode } from '../errors.ts';
 import {
@@ -200,7 +201,8 @@ export class SegmentIndex {
   async #load(ref: ContainerRef): Promise<void> {
     const key = this.#options.containers.keyOf(ref);
     try {
-      this.#remember(ref, await this.#options.containers.tables(ref));
+      const { backend, containers } = this.#options;
+      this.#remember(ref, await readHealed(backend, key, () => containers.tables(ref)));
       this.#damaged.delete(key);
     } catch (error) {
       // Gone since it was listed: merged and collected, so its records stand elsewhere.

@@ -3,6 +3,7 @@
  * pages (I3), and every write may be repeated or raced by another client without being counted twice.
  */
 import { type Backend, bytesBody } from '../backend/backend.ts';
+import { readHealed } from '../backend/healing.ts';
 import { firstKey, listSegments } from '../backend/segments.ts';
 import { collect } from '../bytes.ts';
 import type { PageStore } from '../cas/blob-store.ts';
@@ -96,8 +97,10 @@ export class DirectHistory implements History {
   async getBundle(bundle: Digest): Promise<BundleDescriptor> {
     const { backend, repo } = this.#options;
     try {
-      const bytes = await collect(backend.get(bundleKey(repo, bundle)), BUNDLE_SIZE_MAX_BYTES);
-      return decodeBundle(bundle, bytes);
+      const key = bundleKey(repo, bundle);
+      return await readHealed(backend, key, async () =>
+        decodeBundle(bundle, await collect(backend.get(key), BUNDLE_SIZE_MAX_BYTES)),
+      );
     } catch (error) {
       if (!hasCode(error, 'NOT_FOUND')) throw error;
       throw new DatamonError('NOT_FOUND', `the repo ${repo} has no bundle ${bundle}`, {
