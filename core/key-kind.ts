@@ -14,6 +14,7 @@ import {
 export type LogName =
   | 'format'
   | 'replicas'
+  | 'resyncs'
   | 'scrubs'
   | 'gc'
   | 'settings'
@@ -61,7 +62,7 @@ export type KeyKind =
   | { readonly kind: 'foreign' };
 
 const FOREIGN: KeyKind = { kind: 'foreign' };
-const STORE_LOGS: readonly LogName[] = ['format', 'replicas', 'scrubs'];
+const STORE_LOGS: readonly LogName[] = ['format', 'replicas', 'resyncs', 'scrubs'];
 const ID = /^[0-9a-f]{32}$/;
 
 export function kindOfKey(key: string): KeyKind {

@@ -188,6 +188,7 @@ export const probePrefix = (id: string): string => `${PROBE_PREFIX}${id}/`;
 export const probeKey = (id: string, name: string): Key => `${probePrefix(id)}${name}` as Key;
 export const scrubsLog: LogPrefix = asLog('scrubs/');
 export const replicasLog: LogPrefix = asLog('replicas/');
+export const resyncsLog: LogPrefix = asLog('resyncs/');
 export const DEBTS_PREFIX = 'debts/';
 export const debtKey = (id: string): Key => `${DEBTS_PREFIX}${id}` as Key;
 export const DIVERGED_PREFIX = 'diverged/';

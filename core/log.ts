@@ -70,7 +70,7 @@ export function openLog<T>(options: LogOptions<T>): Log<T> {
   };
   const head = async (): Promise<LogEntry<T> | null> => {
     const entry = await storedHead();
-    return entry === null ? null : publicEntry(entry);
+    return entry && publicEntry(entry);
   };
 
   const append = async (previous: LogEntry<T> | null, event: T): Promise<LogEntry<T>> => {
@@ -100,7 +100,7 @@ export function openLog<T>(options: LogOptions<T>): Log<T> {
   const update: Log<T>['update'] = async (decide, tries = LOG_UPDATE_TRIES) => {
     for (let tried = 1; ; tried += 1) {
       const stored = await storedHead();
-      const previous = stored === null ? null : publicEntry(stored);
+      const previous = stored && publicEntry(stored);
       const event = await decide(previous);
       if (event === null) return await settle(stored);
       try {

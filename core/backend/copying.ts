@@ -71,6 +71,8 @@ export class Copier {
         await this.#mustBeSame(earlier, await storedBody(this.#from.backend, earlier));
         break;
       }
+      // A log that begins with a gap is for its readers to complain of.
+      if ((await this.#from.backend.stat(earlier)) === null) break;
       missing.unshift(earlier);
     }
     return missing;

@@ -32,6 +32,8 @@ export interface ReplicaGroup {
   checkWritable(): void;
   /** Publish, then look: throws where home is another by now, or members have come or gone. `copied` are those whose copy counts. */
   look(copied: readonly Member[]): Promise<void>;
+  /** As `look` at whoever answers; what it learns `checkWritable` tells. */
+  lookAround(): Promise<void>;
   /** Durable at home when it resolves: these members are owed the object. */
   owe(key: Key, members: readonly Member[]): Promise<void>;
   /** Copies to home what only `from` has; false where it must stay gone. */
@@ -45,7 +47,7 @@ export interface ReplicaGroup {
 export function createReplicatedBackend(group: ReplicaGroup): Backend & Replicated {
   return {
     url: group.url,
-    putIfAbsent: (key, body) => put(group, parseKey(key), body),
+    putIfAbsent: (key, body) => explained(group, () => put(group, parseKey(key), body)),
     get: (key, range) => read(group, key, range),
     stat: (key) => stat(group, key),
     list: (prefix, after) => list(group, prefix, after),
@@ -59,6 +61,19 @@ export function createReplicatedBackend(group: ReplicaGroup): Backend & Replicat
 /** What is acknowledged to others: only now does it matter whether home still is home. */
 const isAcknowledged = (key: Key): boolean =>
   logEntryOf(key) !== null || kindOfKey(key).kind === 'segment';
+
+/** Where home does not answer, another may be home by now: that says more than the silence. */
+async function explained<T>(group: ReplicaGroup, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (hasCode(error, 'UNAVAILABLE')) {
+      await group.lookAround();
+      group.checkWritable();
+    }
+    throw error;
+  }
+}
 
 async function put(group: ReplicaGroup, key: Key, body: Body): Promise<{ created: boolean }> {
   group.checkWritable();
