@@ -160,6 +160,13 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/gc.ts')).gc,
   },
   {
+    name: 'replicate',
+    group: 'keep',
+    operands: 'STORE',
+    summary: 'keep a store in several places; --add --status --resync --promote',
+    load: async () => (await import('./commands/replicate.ts')).replicate,
+  },
+  {
     name: 'serve',
     group: 'run',
     operands: '',

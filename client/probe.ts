@@ -3,7 +3,7 @@ import { DatamonError, hasCode } from '../core/errors.ts';
 import type { ApiClient } from './api-client.ts';
 import { discover } from './discovery.ts';
 import { apiOf, type OpenOptions } from './open.ts';
-import { openStoreBackend, proveStore } from './open-store.ts';
+import { openStorePlaces, proveStore } from './open-store.ts';
 import { RepoClient } from './repo-client.ts';
 import { parseRepoUrl, type ServerRepoUrl } from './repo-url.ts';
 
@@ -30,9 +30,10 @@ export async function probeRepository(
 
 /** A folder tells the time of a file it was made to create, so that one call answers both questions; a bucket is proven, too. */
 async function probeStore(storeUrl: string, signal: AbortSignal | undefined): Promise<Probe> {
-  const backend = await openStoreBackend(storeUrl, { signal });
+  const { backend, group } = await openStorePlaces(storeUrl, { signal });
   let clock: Date | null = null;
   try {
+    group?.checkWritable();
     clock = await backend.now();
     await proveStore(storeUrl, backend);
     return { mayWrite: true, why: null, clock, broken: null };

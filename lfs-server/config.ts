@@ -12,6 +12,8 @@ import type { AnonymousMode } from './settings.ts';
 
 export interface ServeConfig {
   readonly store: string;
+  /** Asked where the store does not answer. */
+  readonly replicas: readonly string[];
   readonly listen: { readonly host: string; readonly port: number };
   readonly publicUrl: string | null;
   readonly anonymous: AnonymousMode;
@@ -28,6 +30,7 @@ const DEFAULT_LISTEN = '127.0.0.1:8080';
 /** Each setting's flag and variable. */
 const VARIABLES = {
   store: 'DATAMON_STORE',
+  replica: 'DATAMON_REPLICAS',
   listen: 'DATAMON_LISTEN',
   'public-url': 'DATAMON_PUBLIC_URL',
   anonymous: 'DATAMON_ANONYMOUS',
@@ -39,7 +42,7 @@ const VARIABLES = {
 type Flag = keyof typeof VARIABLES;
 
 /** A variable that begins so is meant for the server; an unknown one is a mistake that would go unnoticed. */
-const SERVER_PREFIX = /^DATAMON_(?:STORE|LISTEN|PUBLIC|ANONYM|JWT|SERVE)/;
+const SERVER_PREFIX = /^DATAMON_(?:STORE|REPLICA|LISTEN|PUBLIC|ANONYM|JWT|SERVE)/;
 
 /** INVALID for anything that would start another server than the one meant. */
 export function parseServeConfig(argv: readonly string[], env: Env): ServeConfig {
@@ -49,7 +52,7 @@ export function parseServeConfig(argv: readonly string[], env: Env): ServeConfig
     const given = flags[flag];
     if (given !== undefined && given.length > 0) return given;
     const value = env[VARIABLES[flag]] ?? '';
-    const isList = flag === 'jwt-issuer' || flag === 'jwt-secret-file';
+    const isList = ['jwt-issuer', 'jwt-secret-file', 'replica'].includes(flag);
     return (isList ? value.split(',') : [value]).map((word) => word.trim()).filter(Boolean);
   };
   const one = (flag: Flag): string | undefined => {
@@ -65,6 +68,7 @@ export function parseServeConfig(argv: readonly string[], env: Env): ServeConfig
   }
   const config: ServeConfig = {
     store,
+    replicas: all('replica'),
     listen: parseListen(one('listen') ?? DEFAULT_LISTEN),
     publicUrl: parsePublicUrl(one('public-url')),
     anonymous: parseAnonymous(one('anonymous')),
@@ -92,6 +96,7 @@ function parseFlags(argv: readonly string[]): { readonly [flag in Flag]?: string
       args: [...argv],
       options: {
         store: option,
+        replica: option,
         listen: option,
         'public-url': option,
         anonymous: option,
@@ -108,7 +113,7 @@ function parseFlags(argv: readonly string[]): { readonly [flag in Flag]?: string
 }
 
 const USAGE =
-  'datamon serve --store URL [--listen HOST:PORT] [--public-url URL] [--anonymous read|write] [--jwt-secret-file FILE] [--jwt-issuer NAME] [--jwt-audience NAME]';
+  'datamon serve --store URL [--replica URL]… [--listen HOST:PORT] [--public-url URL] [--anonymous read|write] [--jwt-secret-file FILE] [--jwt-issuer NAME] [--jwt-audience NAME]';
 
 function parseListen(text: string): ServeConfig['listen'] {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]*)):([0-9]{1,5})$/.exec(text);

@@ -1,7 +1,7 @@
 /** `datamon serve`: reads its configuration, opens the store, listens, and stops when told to. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { openStoreBackend, proveStore } from '../client/open-store.ts';
+import { openStorePlaces, proveStore } from '../client/open-store.ts';
 import { openSpoolFolder } from '../client/spool-folder.ts';
 import { DEFAULT_ISSUER, newSecret, parseSecret, type Secret } from '../client/tokens.ts';
 import { SERVER_RETRY_POLICY } from '../core/backend/retrying.ts';
@@ -12,6 +12,7 @@ import { createApp } from './app.ts';
 import { createBatchMemory } from './batch-memory.ts';
 import { isLoopback, parseServeConfig, type ServeConfig } from './config.ts';
 import { type Listening, listen } from './listen.ts';
+import { startPusher } from './pusher.ts';
 import { createRepos } from './repos.ts';
 import { createLog } from './request-log.ts';
 import { DEFAULT_LIMITS, type Settings } from './settings.ts';
@@ -91,13 +92,19 @@ function hostsOf({ listen: { host }, publicUrl }: ServeConfig): ReadonlySet<stri
 }
 
 async function serve(config: ServeConfig, settings: Settings, io: Io): Promise<void> {
-  const backend = await openStoreBackend(config.store, { policy: SERVER_RETRY_POLICY });
+  const { backend, group } = await openStorePlaces(config.store, {
+    policy: SERVER_RETRY_POLICY,
+    replicas: config.replicas,
+    signal: io.signal,
+    onEvent: (event, key) => void io.stderr.write(`datamon: replica: ${event}: ${key}\n`),
+  });
   // Whoever may not create loses nothing by what creating is worth here.
   await proveStore(config.store, backend).catch((error) => {
     if (!hasCode(error, 'FORBIDDEN') && !hasCode(error, 'NO_SPACE')) throw error;
   });
   const spool = await openSpoolFolder();
   const spoolDir = spool.dir;
+  const pusher = group && startPusher(group, (line) => void io.stderr.write(line));
   const repos = createRepos(await openStoreSource({ backend, spoolDir }));
   try {
     const app = createApp({
@@ -113,6 +120,7 @@ async function serve(config: ServeConfig, settings: Settings, io: Io): Promise<v
     await told(io.signal);
     await listening.stop();
   } finally {
+    await pusher?.stop();
     await repos.close();
     await spool.remove();
   }

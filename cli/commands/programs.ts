@@ -14,7 +14,7 @@ const programCommand = (words: ProgramHelp): Command<never> => ({
 });
 
 export const serve: Command<never> = programCommand({
-  usage: ['serve --store URL [--listen HOST:PORT]'],
+  usage: ['serve --store URL [--replica URL]… [--listen HOST:PORT]'],
   about:
     'runs the Git LFS server, its API and its pages on a store. It keeps no state of its own: stop it, start another, all is there. DATAMON_STORE, DATAMON_LISTEN, DATAMON_PUBLIC_URL, DATAMON_JWT_SECRET_FILE and DATAMON_ANONYMOUS say the same in the environment.',
   examples: [
@@ -32,6 +32,12 @@ export const serve: Command<never> = programCommand({
       type: 'string',
       value: 'URL',
       summary: 'file:///abs/dir, gs://bucket/prefix, s3://bucket/prefix or memory:',
+    },
+    replica: {
+      type: 'string',
+      value: 'URL',
+      multiple: true,
+      summary: 'read from there while the store is lost; may be repeated',
     },
     listen: { type: 'string', value: 'HOST:PORT', summary: 'where to listen' },
   },

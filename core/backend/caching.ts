@@ -6,6 +6,7 @@
 import type { ByteStream } from '../bytes.ts';
 import type { Key } from '../keys.ts';
 import type { Backend, ByteRange } from './backend.ts';
+import { replicatedOf } from './healing.ts';
 import { checkRange } from './range.ts';
 
 /** Long ranges are kept in parts of this size, so that neither memory nor a file grows with them. */
@@ -33,6 +34,7 @@ export interface CachingBackend extends Backend {
 
 export function createCachingBackend(backend: Backend, options: CachingOptions): CachingBackend {
   const { cache, isCacheable } = options;
+  const replicated = replicatedOf(backend);
   return {
     url: backend.url,
     putIfAbsent: (key, body) => backend.putIfAbsent(key, body),
@@ -50,6 +52,13 @@ export function createCachingBackend(backend: Backend, options: CachingOptions):
     },
     now: () => backend.now(),
     evict: (key) => cache.evict(key),
+    ...(replicated && {
+      async heal(key: Key) {
+        await cache.evict(key);
+        return replicated.heal(key);
+      },
+      copies: (keys: readonly Key[]) => replicated.copies(keys),
+    }),
   };
 }
 

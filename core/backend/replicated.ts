@@ -67,7 +67,7 @@ async function explained<T>(group: ReplicaGroup, work: () => Promise<T>): Promis
   try {
     return await work();
   } catch (error) {
-    if (hasCode(error, 'UNAVAILABLE')) {
+    if (hasCode(error, 'UNAVAILABLE') || hasCode(error, 'CORRUPT')) {
       await group.lookAround();
       group.checkWritable();
     }
@@ -121,6 +121,13 @@ async function copyOut(group: ReplicaGroup, key: Key, body: Body): Promise<reado
 
 /** Home may have the object already, so its fate is open: the same put again settles it. */
 function notCopied(key: Key, reason: unknown): unknown {
+  if (hasCode(reason, 'CONFLICT')) {
+    // Not CONFLICT: trying again behind what is here would only lengthen what has parted.
+    return new DatamonError('CORRUPT', reason.message, {
+      cause: reason,
+      hint: 'Make the replica equal again: datamon replicate STORE --resync',
+    });
+  }
   if (!hasCode(reason, 'UNAVAILABLE')) return reason;
   return new DatamonError('UNAVAILABLE', `no replica took ${key}: ${reason.message}`, {
     cause: reason,

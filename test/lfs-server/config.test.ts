@@ -11,6 +11,7 @@ describe('the configuration of serve', () => {
   it('comes from the environment', () => {
     const config = parse('', {
       DATAMON_STORE: 'memory:',
+      DATAMON_REPLICAS: 'file:///srv/eu, gs://backup/us',
       DATAMON_LISTEN: '0.0.0.0:80',
       DATAMON_PUBLIC_URL: 'https://d.acme.io',
       DATAMON_JWT_SECRET_FILE: '/a, /b',
@@ -19,6 +20,7 @@ describe('the configuration of serve', () => {
     });
     expect(config).to.deep.equal({
       store: 'memory:',
+      replicas: ['file:///srv/eu', 'gs://backup/us'],
       listen: { host: '0.0.0.0', port: 80 },
       publicUrl: 'https://d.acme.io',
       anonymous: 'none',
