@@ -1,6 +1,7 @@
 /** What every change of a store's members needs: who does it, the log that tells it, and the copying that must come before. */
 import type { Backend } from '../backend/backend.ts';
 import { Copier, isLocalFailure, type Member } from '../backend/copying.ts';
+import { createPresentBackend } from '../backend/present.ts';
 import { DatamonError, hasCode } from '../errors.ts';
 import { logKey, replicasLog } from '../keys.ts';
 import type { Random } from '../random.ts';
@@ -36,7 +37,7 @@ export async function appendConfig(
     try {
       await copyConfig(
         { home: { name: 'home', backend: home }, number: entry.n },
-        await world.openMember(member.url),
+        placeOf(world, member.url),
         member,
       );
     } catch (error) {
@@ -46,6 +47,10 @@ export async function appendConfig(
   }
   return event;
 }
+
+/** A place that must hold the store already: nothing is made where it is gone. */
+export const placeOf = ({ openMember }: MembershipWorld, url: string): Backend =>
+  createPresentBackend({ url, open: () => openMember(url), mark: logKey(replicasLog, 1) });
 
 /** Tells `target` who the members are. CONFLICT where it says otherwise: then it is out, and a resync settles it. */
 export async function copyConfig(

@@ -10,6 +10,7 @@ import {
   findMember,
   type MembershipWorld,
   mustBeHome,
+  placeOf,
   resyncMember,
 } from './changing.ts';
 import { isSame } from './compare.ts';
@@ -66,6 +67,8 @@ export async function addMember(
   const out: MemberConfig = { name, url: target.url, state: 'out' };
   const config = { ...before, mode: mode ?? before.mode, members: [...others, out] };
   await appendConfig(world, home, config);
+  // Its mark: without one a place counts as lost.
+  await copyConfig(await mustBeHome(world, home), target, out);
   return await rejoin(world, store, name);
 }
 
@@ -102,9 +105,8 @@ export async function rejoin(
   const home = await world.openMember(store);
   let group = await mustBeHome(world, home);
   const member = findMember(group.config, name);
-  // Its mark: without it the place counts as lost, with it as a member that is out.
   try {
-    await copyConfig(group, await world.openMember(member.url), member);
+    await copyConfig(group, placeOf(world, member.url), member);
   } catch (error) {
     // A former home may have said otherwise in the same place; the resync sets that aside.
     if (member.state === 'in' || !hasCode(error, 'CONFLICT')) throw error;
