@@ -1,11 +1,12 @@
 /** What `datamon replicate` does to a store, by its URL: for who has the store itself, not a server in front of it. */
-import { openPlace } from './open-store.ts';
+
 import { DatamonError } from '../core/errors.ts';
 import { secureRandom } from '../core/random.ts';
 import type { MembershipWorld } from '../core/replication/changing.ts';
 import { openGroup } from '../core/replication/open-group.ts';
 import { proveCopy } from '../core/replication/prove-copy.ts';
 import { type MemberStatus, memberStatuses } from '../core/replication/status.ts';
+import { openPlace } from './open-store.ts';
 import { parseEndpoint } from './repo-url.ts';
 
 export type ReplicateOptions = Pick<MembershipWorld, 'by' | 'onProgress' | 'signal'>;

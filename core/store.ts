@@ -1,5 +1,6 @@
 /** A store's first objects: its format, its pools and its repos. Nothing else is read before the format is known to be ours. */
 import { type Backend, bytesBody } from './backend/backend.ts';
+import { readHealed } from './backend/healing.ts';
 import { firstKey, listSegments } from './backend/segments.ts';
 import { collect } from './bytes.ts';
 import {
@@ -117,8 +118,8 @@ export async function openPool(
   options: { readonly create?: Create } = {},
 ): Promise<PoolParameters> {
   const key = poolKey(pool);
-  const found = await readOptional(store.backend, key);
-  if (found !== null) return parsePool(found, pool);
+  const found = await readParsed(store.backend, key, (bytes) => parsePool(bytes, pool));
+  if (found !== null) return found;
   if (options.create === 'never') {
     throw new DatamonError('NOT_FOUND', `the store ${store.backend.url} has no pool ${pool}`);
   }
@@ -193,8 +194,8 @@ export async function createRepo(
 
 /** NOT_FOUND for a repo that was never made. */
 export async function readRepo(store: Store, repo: RepoName): Promise<RepoInfo> {
-  const bytes = await readOptional(store.backend, repoKey(repo));
-  if (bytes !== null) return parseRepo(bytes, repo).info;
+  const found = await readParsed(store.backend, repoKey(repo), (bytes) => parseRepo(bytes, repo));
+  if (found !== null) return found.info;
   throw new DatamonError('NOT_FOUND', `the store ${store.backend.url} has no repo ${repo}`, {
     hint: 'Check the name; a repo is made by the first push into it.',
   });
@@ -253,6 +254,18 @@ function requireWord(value: unknown, known: string | number, what: string): void
     `${what} is ${JSON.stringify(value)}; this datamon knows ${JSON.stringify(known)} only`,
     { hint: 'Update datamon on this machine; the store is intact.' },
   );
+}
+
+/** Null where it is absent; read once more where it is damaged and another member has a good copy. */
+async function readParsed<T>(
+  backend: Backend,
+  key: Key,
+  parse: (bytes: Buffer) => T,
+): Promise<T | null> {
+  return await readHealed(backend, key, async () => {
+    const bytes = await readOptional(backend, key);
+    return bytes === null ? null : parse(bytes);
+  });
 }
 
 async function createJson(backend: Backend, key: Key, value: Json): Promise<void> {
