@@ -23,7 +23,7 @@ export interface BlobReaderOptions {
   readonly containers: Containers;
   readonly index: SegmentIndex;
   /** Told of containers that do not read. */
-  readonly holdings: Pick<Holdings, 'distrust' | 'trust' | 'mayLeanOn'>;
+  readonly holdings: Pick<Holdings, 'distrust'> & Partial<Pick<Holdings, 'trust' | 'mayLeanOn'>>;
 }
 
 /** Consecutive frames to be read, and which of their bytes are wanted. */
@@ -159,13 +159,13 @@ export class BlobReader {
     const { backend, containers, holdings } = this.#options;
     if (replicatedOf(backend) === null) return [];
     const all = record.runs.map(({ container }) => container);
-    const distrusted = all.filter(({ id }) => !holdings.mayLeanOn(id));
+    const distrusted = all.filter(({ id }) => holdings.mayLeanOn?.(id) === false);
     let isHealed = false;
     for (const container of distrusted.length > 0 ? distrusted : all) {
       if (tried.has(container.id)) continue;
       tried.add(container.id);
       if ((await healQuietly(backend, containers.keyOf(container))) !== 'healed') continue;
-      holdings.trust(container.id);
+      holdings.trust?.(container.id);
       isHealed = true;
     }
     return isHealed ? [record] : [];

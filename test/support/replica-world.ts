@@ -10,6 +10,7 @@ import { type Random, secureRandom } from '../../core/random.ts';
 import type { MembershipWorld } from '../../core/replication/changing.ts';
 import type { GroupEvent } from '../../core/replication/group.ts';
 import { addMember } from '../../core/replication/membership.ts';
+import type { Prove } from '../../core/replication/heal.ts';
 import { openGroup } from '../../core/replication/open-group.ts';
 import { proveCopy } from '../../core/replication/prove-copy.ts';
 import { openStore } from '../../core/store.ts';
@@ -31,6 +32,8 @@ export class ReplicaWorld {
   readonly places = new Map<string, Place>();
   readonly events: [GroupEvent, string][] = [];
   readonly random: Random;
+  /** How copies are proved; a world of made-up objects believes them. */
+  prove: Prove = proveCopy;
   readonly #now: () => Date;
 
   constructor({
@@ -57,8 +60,8 @@ export class ReplicaWorld {
   };
 
   get membership(): MembershipWorld {
-    const { openMember, random } = this;
-    return { openMember, random, prove: proveCopy, by: 'tester' };
+    const { openMember, random, prove } = this;
+    return { openMember, random, prove, by: 'tester' };
   }
 
   /** A store at `memory:a` with a replica `b` at `memory:b`, and perhaps `c`. */
