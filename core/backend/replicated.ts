@@ -209,6 +209,8 @@ async function* list(
 async function remove(group: ReplicaGroup, key: Key): Promise<void> {
   group.checkWritable();
   const { home, others, mode } = group;
+  // A home that was succeeded must not delete what its successor may lean on.
+  if (!isOwn(key)) await group.look(others);
   const [only, second] = others;
   if (only !== undefined && second === undefined && mode === 'sync' && !isOwn(key)) {
     await only.backend.remove(key);

@@ -18,14 +18,20 @@ export interface OpenGroupOptions {
 /** Null for a store with one place. One list call of one key, where it is one. */
 export async function openGroup(opened: Backend, options: OpenGroupOptions): Promise<Group | null> {
   const { openMember, random, replicas = [] } = options;
-  let found = await readEntry(async () => opened, random);
+  let failure: unknown = null;
+  const onFailure = (error: unknown): void => {
+    failure ??= error;
+  };
+  let found = await readEntry(async () => opened, random, onFailure);
   const asked = new Set([opened.url]);
   const ask = async (url: string): Promise<void> => {
     if (asked.has(url)) return;
     asked.add(url);
-    found = newer(await readEntry(() => openMember(url), random), found);
+    found = newer(await readEntry(() => openMember(url), random, onFailure), found);
   };
   for (const url of replicas) await ask(url);
+  // Where replicas are expected and one does not answer, an empty place may be a lost store: nothing is made there.
+  if (found === null && replicas.length > 0 && failure !== null) throw failure;
   if (found === null) return null;
   // Members may name others: a promotion that the opened place missed is known to those it left.
   for (let before = 0; before !== asked.size; ) {
@@ -39,6 +45,7 @@ export async function openGroup(opened: Backend, options: OpenGroupOptions): Pro
 async function readEntry(
   open: () => Promise<Backend>,
   random: Random,
+  onFailure: (error: unknown) => void,
 ): Promise<ConfigEntry | null> {
   try {
     const backend = await open();
@@ -46,7 +53,8 @@ async function readEntry(
       ? null
       : await openReplicasLog(backend, random).head();
   } catch (error) {
-    if (isLocalFailure(error)) return null;
-    throw error;
+    if (!isLocalFailure(error)) throw error;
+    onFailure(error);
+    return null;
   }
 }

@@ -9,8 +9,8 @@ import type { Key } from '../../core/keys.ts';
 import { type Random, secureRandom } from '../../core/random.ts';
 import type { MembershipWorld } from '../../core/replication/changing.ts';
 import type { GroupEvent } from '../../core/replication/group.ts';
-import { addMember } from '../../core/replication/membership.ts';
 import type { Prove } from '../../core/replication/heal.ts';
+import { addMember } from '../../core/replication/membership.ts';
 import { openGroup } from '../../core/replication/open-group.ts';
 import { proveCopy } from '../../core/replication/prove-copy.ts';
 import { openStore } from '../../core/store.ts';
@@ -22,10 +22,14 @@ export interface Place {
   readonly raw: Backend;
   /** Cut off: every call is UNAVAILABLE. */
   isCut: boolean;
+  /** Who cannot reach it: a partition. */
+  readonly cutFor: Set<string>;
   /** Faults of calls made from now on. */
   plan: FaultPlan;
   /** Called before every call; for tests that cut in the middle. */
   onCall: () => void;
+  /** How long a call to it takes. */
+  latency: () => Promise<void>;
 }
 
 export class ReplicaWorld {
@@ -49,15 +53,24 @@ export class ReplicaWorld {
     const known = this.places.get(url);
     if (known !== undefined) return known;
     const raw = createMemoryBackend({ url, now: this.#now });
-    const place = { url, raw, isCut: false, plan: new FaultPlan(), onCall: () => undefined };
+    const place = {
+      url,
+      raw,
+      isCut: false,
+      cutFor: new Set<string>(),
+      plan: new FaultPlan(),
+      onCall: () => undefined,
+      latency: async () => undefined,
+    };
     this.places.set(url, place);
     return place;
   }
 
-  readonly openMember = async (url: string): Promise<Backend> => {
-    const place = this.place(url);
-    return cuttable(place);
-  };
+  readonly openMember = (url: string): Promise<Backend> => this.openAs('everybody', url);
+
+  async openAs(who: string, url: string): Promise<Backend> {
+    return cuttable(this.place(url), who);
+  }
 
   get membership(): MembershipWorld {
     const { openMember, random, prove } = this;
@@ -76,17 +89,23 @@ export class ReplicaWorld {
   }
 
   /** As a program opens the store by one of its URLs. */
-  async open(url = 'memory:a', replicas: readonly string[] = []): Promise<Backend & Replicated> {
-    return createReplicatedBackend(await this.group(url, replicas));
+  async open(
+    url = 'memory:a',
+    replicas: readonly string[] = [],
+    who?: string,
+  ): Promise<Backend & Replicated> {
+    return createReplicatedBackend(await this.group(url, replicas, who));
   }
 
-  async group(url = 'memory:a', replicas: readonly string[] = []) {
-    const group = await openGroup(await this.openMember(url), {
+  async group(url = 'memory:a', replicas: readonly string[] = [], who = 'everybody') {
+    const openMember = (member: string): Promise<Backend> => this.openAs(who, member);
+    const group = await openGroup(await openMember(url), {
       ...this.membership,
+      openMember,
       replicas,
       onEvent: (event, key) => this.events.push([event, key]),
     });
-    if (group === null) throw new Error(`${url} is no member of a store`);
+    if (group === null) throw new DatamonError('UNAVAILABLE', `${url} does not answer`);
     return group;
   }
 
@@ -95,10 +114,11 @@ export class ReplicaWorld {
   }
 }
 
-function cuttable(place: Place): Backend {
+function cuttable(place: Place, who: string): Backend {
   const check = (): void => {
     place.onCall();
-    if (place.isCut) throw new DatamonError('UNAVAILABLE', `${place.url} is cut off`);
+    if (place.isCut || place.cutFor.has(who))
+      throw new DatamonError('UNAVAILABLE', `${place.url} is cut off`);
   };
   const inner = (): Backend => {
     check();
@@ -107,18 +127,25 @@ function cuttable(place: Place): Backend {
   return {
     url: place.url,
     putIfAbsent: async (key, body) => {
+      await place.latency();
       const outcome = await inner().putIfAbsent(key, body);
+      await place.latency();
       check();
       return outcome;
     },
     async *get(key, range) {
+      await place.latency();
       for await (const bytes of inner().get(key, range)) {
         yield bytes;
         check();
       }
     },
-    stat: async (key) => inner().stat(key),
+    stat: async (key) => {
+      await place.latency();
+      return inner().stat(key);
+    },
     async *list(prefix, after) {
+      await place.latency();
       for await (const found of inner().list(prefix, after)) {
         yield found;
         check();

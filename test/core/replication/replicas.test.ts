@@ -104,6 +104,13 @@ describe('a store with replicas, mode sync', () => {
     await expectEqual(world, 'memory:a', 'memory:b');
   });
 
+  it('acknowledges nothing where the replica has another object under the key', async () => {
+    const world = new ReplicaWorld();
+    await world.pair('sync');
+    await append(world.place('memory:b').raw, 'another');
+    expect(await codeOf(append(await world.open(), 'one'))).to.equal('CORRUPT');
+  });
+
   it('survives every call of every member failing, before and after it was done', async () => {
     for (const url of ['memory:a', 'memory:b']) {
       for (const verb of ['putIfAbsent', 'get', 'stat', 'list'] as const) {

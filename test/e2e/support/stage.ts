@@ -115,8 +115,11 @@ export class Stage {
     return this.server.pid;
   }
 
-  async startServer(): Promise<void> {
-    const args = ['serve', '--store', this.storeUrl, '--listen', `127.0.0.1:${this.port}`];
+  async startServer(
+    options: { readonly store?: string; readonly args?: readonly string[] } = {},
+  ): Promise<void> {
+    const { store = this.storeUrl, args: more = [] } = options;
+    const args = ['serve', '--store', store, '--listen', `127.0.0.1:${this.port}`, ...more];
     if (this.secretFile !== null) args.push('--jwt-secret-file', this.secretFile);
     const access = this.isOpen ? { DATAMON_ANONYMOUS: 'write' } : {};
     const child = spawn(join(this.world.root, 'bin', 'datamon'), args, {
