@@ -51,6 +51,11 @@ const ROOMS: readonly Room[] = [
     forbidden: ['../lfs/pointer.ts', '../../backends/local.ts', '../../client/open.ts'],
   },
   {
+    file: 'core/replication/planted.ts',
+    allowed: ['../cas/condemned.ts', '../scrub/prove-object.ts', '../backend/replicated.ts'],
+    forbidden: ['../lfs/pointer.ts', '../../git/commit.ts', '../../backends/open.ts'],
+  },
+  {
     file: 'core/lfs/planted.ts',
     allowed: ['../digest.ts', '../errors.ts'],
     forbidden: ['../keys.ts', '../cas/pool.ts'],
