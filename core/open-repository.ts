@@ -3,12 +3,23 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend } from './backend/backend.ts';
+import { replicatedOf } from './backend/healing.ts';
 import { openDirectStores } from './cas/direct-store.ts';
 import type { Ingest } from './cas/ingest.ts';
 import type { PoolParameters } from './cas/pool.ts';
 import type { UploadJournal } from './cas/upload-journal.ts';
-import { type Key, type PoolName, parsePoolName, type RepoName } from './keys.ts';
+
+import {
+  bundleKey,
+  commitLog,
+  type Key,
+  logKey,
+  type PoolName,
+  parsePoolName,
+  type RepoName,
+} from './keys.ts';
 import { mustBeHeld } from './meta/held.ts';
+
 import { DirectHistory } from './meta/history.ts';
 import { lockViolations } from './meta/lock-check.ts';
 import { DirectLocks } from './meta/locks.ts';
@@ -92,7 +103,18 @@ export async function openRepository(
     locks,
     ingest,
     pool,
+    ...copiesOf(backend, name),
     close,
+  };
+}
+
+/** The entry of a bundle's commit is written, and reaches a replica, after all that the bundle needs. */
+function copiesOf(backend: Backend, repo: RepoName): Pick<Repository, 'copies'> {
+  const replicated = replicatedOf(backend);
+  if (replicated === null) return {};
+  return {
+    copies: (bundle, commit) =>
+      replicated.copies([bundleKey(repo, bundle), logKey(commitLog(repo, commit), 1)]),
   };
 }
 

@@ -29,6 +29,8 @@ export interface ShowRow {
   readonly labels: readonly string[];
   /** The push it came with first, where the logs still tell. */
   readonly push: BundleRow | null;
+  /** Places of the store that have it, and places there are; null for a store with one place, or behind a server. */
+  readonly copies: { readonly have: number; readonly of: number } | null;
   readonly url: string | null;
 }
 
@@ -53,7 +55,7 @@ export const show: Command<ShowRow> = {
 
 async function runShow(context: Context, options: Options): Promise<Outcome<ShowRow>> {
   const snapshots = await Snapshots.open(context);
-  const { history, blobs, webUrl } = snapshots.repository;
+  const { history, blobs, webUrl, copies } = snapshots.repository;
   const [ref] = options.operands;
   const snapshot = ref === undefined ? await snapshots.byDefault() : await snapshots.at(ref);
   const { bundle } = snapshot;
@@ -78,6 +80,7 @@ async function runShow(context: Context, options: Options): Promise<Outcome<Show
       inputs: facts.inputs,
       labels: bundle === null ? [] : await labelsOf(history, bundle),
       push: push === null ? null : bundleRow(await asOfNow(blobs, push)),
+      copies: bundle === null ? null : ((await copies?.(bundle, snapshot.commit)) ?? null),
       url: webUrl === null || bundle === null ? null : `${webUrl}/bundle/${bundle}`,
     },
   ]);
@@ -115,6 +118,7 @@ function showLines(row: ShowRow, style: Style): string[] {
     field('author', personWords(row.author)),
     field('content', `${formatCount(row.files, 'file')}, ${formatBytes(row.bytes)}`),
     ...(row.push === null ? [] : pushLines(row.push, field)),
+    ...(row.copies === null ? [] : [field('copies', copyWords(row.copies))]),
     ...row.labels.map((label) => field('label', style.green(harmless(label)))),
     ...row.inputs.map((input) => field('input', harmless(input))),
     ...(row.url === null ? [] : [field('page', row.url)]),
@@ -122,6 +126,9 @@ function showLines(row: ShowRow, style: Style): string[] {
     ...row.message.split('\n').map((line) => `    ${harmless(line)}`.trimEnd()),
   ];
 }
+
+const copyWords = ({ have, of }: { readonly have: number; readonly of: number }): string =>
+  `${have} of ${of}${have < of ? ' (the rest is owed)' : ''}`;
 
 function pushLines(push: BundleRow, field: (name: string, value: string) => string): string[] {
   const cost = push.measured ? '' : ' (worked out afterwards)';

@@ -1,13 +1,13 @@
 /** One read asked of the members of a store: whom to ask, in which order, and when an answer is final. */
 import { DatamonError, hasCode } from '../errors.ts';
 import { hasOneContent, logEntryOf } from '../key-kind.ts';
-import { DEBTS_PREFIX, type Key, replicasLog } from '../keys.ts';
+import { DEBTS_PREFIX, type Key, PROBE_PREFIX, replicasLog } from '../keys.ts';
 import { isLocalFailure, type Member } from './copying.ts';
 import type { ReplicaGroup } from './replicated.ts';
 
 /** What concerns the members themselves stands in each for itself. */
 export const isOwn = (key: string): boolean =>
-  key.startsWith(DEBTS_PREFIX) || key.startsWith(replicasLog);
+  [DEBTS_PREFIX, PROBE_PREFIX, replicasLog].some((prefix) => key.startsWith(prefix));
 
 export class Failover {
   readonly members: readonly Member[];

@@ -1,4 +1,5 @@
 /** The Repository port: one repo, however reached (straight on a store, or through a server). Hooks, CLI and pages are written against it. */
+import type { CopyCount } from '../backend/healing.ts';
 import type { BlobStore, PageStore } from '../cas/blob-store.ts';
 import type { Digest } from '../digest.ts';
 import type { GitSha, PushId, RepoName } from '../keys.ts';
@@ -22,6 +23,8 @@ export interface Repository {
   readonly pages: PageStore;
   readonly history: History;
   readonly locks: Locks;
+  /** How many places of the store have the bundle and all it needs; absent where there is one place, or it cannot be told. */
+  readonly copies?: (bundle: Digest, commit: GitSha) => Promise<CopyCount>;
   /** Waits for background work (merging) and frees spool files. */
   close(): Promise<void>;
 }

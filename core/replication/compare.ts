@@ -6,7 +6,10 @@ import type { Backend } from '../backend/backend.ts';
 import { digestOfStream, type Member } from '../backend/copying.ts';
 import { createHasher, type Digest } from '../digest.ts';
 import { kindOfKey, logEntryOf } from '../key-kind.ts';
-import { DEBTS_PREFIX, type Key, type LogPrefix } from '../keys.ts';
+import { DEBTS_PREFIX, type Key, type LogPrefix, PROBE_PREFIX } from '../keys.ts';
+
+/** What is each place's own. */
+const OWN = [DEBTS_PREFIX, PROBE_PREFIX];
 
 export interface Comparison {
   /** Keys that home alone has, in the order in which they may be copied. */
@@ -146,7 +149,7 @@ interface Sized {
 
 async function* entriesOf(backend: Backend): AsyncGenerator<Sized, undefined, undefined> {
   for await (const found of backend.list('')) {
-    if (!found.key.startsWith(DEBTS_PREFIX)) yield found;
+    if (!OWN.some((prefix) => found.key.startsWith(prefix))) yield found;
   }
   return undefined;
 }

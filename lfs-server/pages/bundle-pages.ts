@@ -55,6 +55,8 @@ export interface BundleView {
   readonly isSynthetic: boolean;
   /** The push that brought it, where it was found. */
   readonly push: PushedBundle | null;
+  /** Null for a store with one place. */
+  readonly copies: { readonly have: number; readonly of: number } | null;
   readonly folder: FolderView;
   readonly url: string;
   readonly now: Date;
@@ -75,6 +77,7 @@ ${missingNote(push)}
     ],
     ['Holds', `${counted(totals.fileCount, 'file')}, ${bytes(totals.sizeBytes)}`],
     ['Pushed', push === null ? null : pushWords(repo, push, now)],
+    ['Copies', copyWords(view.copies)],
     ['Made from', commit.inputs.length === 0 ? null : commit.inputs.join(', ')],
     [
       'Rules',
@@ -95,6 +98,9 @@ ${missingNote(push)}
     command: datamonCommand('show', view.url, shortId(bundle)),
   });
 }
+
+const copyWords = (copies: BundleView['copies']): string | null =>
+  copies && `${copies.have} of ${copies.of}${copies.have < copies.of ? ' (the rest is owed)' : ''}`;
 
 export const authorOf = (commit: CommitFacts): Html =>
   person(

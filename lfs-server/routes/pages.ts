@@ -181,6 +181,7 @@ async function showBundleOf(call: Call, bundle: Digest): Promise<void> {
       commit: commitOf(descriptor),
       isSynthetic: isSynthetic(descriptor),
       push: await findPush(repository, (event) => event.bundle === bundle),
+      copies: (await repository.copies?.(bundle, descriptor.commit)) ?? null,
       folder: {
         repo: call.repo,
         ref: bundle,

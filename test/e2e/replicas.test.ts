@@ -33,7 +33,7 @@ describe('a store in two places, end to end', () => {
 
     const promoted = await stage.mustRun('datamon', ['replicate', '--promote', replica.url]);
     expect(promoted).to.include('eu is home now, epoch 2');
-    await stage.killServer('SIGTERM');
+    await stage.killServer('SIGKILL');
     await stage.startServer({ store: replica.url });
     // It went on against the new home, or gave up meanwhile: pushing again is all there is to do.
     if ((await pushing).status !== 0) await project.repo.git('push', 'origin', 'main');
