@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { CRC32C, Storage } from '@google-cloud/storage';
+import { Storage } from '@google-cloud/storage';
 import { Gaxios, GaxiosError, type GaxiosOptions, type GaxiosResponse } from 'gaxios';
 import type { Backend, ByteRange } from '../core/backend/backend.ts';
 import type { ByteStream } from '../core/bytes.ts';
@@ -20,6 +20,7 @@ import {
 import type { ReadyBody } from './bucket-body.ts';
 import type { BucketFailure } from './bucket-errors.ts';
 import type { Watch } from './bucket-watch.ts';
+import { crc32c, crc32cText } from './crc32c.ts';
 
 export async function openGcsBackend(name: string, options: BucketOptions = {}): Promise<Backend> {
   const api = openApi(options.endpoint);
@@ -29,10 +30,12 @@ export async function openGcsBackend(name: string, options: BucketOptions = {}):
     loginHint:
       'Check who you are for Google: gcloud auth list; to log in: gcloud auth application-default login',
     newChecksum() {
-      const crc = new CRC32C();
+      let crc = 0;
       return {
-        update: (bytes) => crc.update(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
-        base64: () => crc.toString(),
+        update(bytes) {
+          crc = crc32c(bytes, crc);
+        },
+        base64: () => crc32cText(crc),
       };
     },
     explain,

@@ -1,6 +1,11 @@
 /** A server that answers as its script says, one step a request: for what the servers of others cannot be made to do. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net';
 
 export interface SeenRequest {
   readonly method: string;
@@ -49,15 +54,22 @@ export const partly =
     });
   };
 
-const running = new Set<Server>();
+const running = new Set<() => void>();
 
 afterEach('stop scripted servers', () => {
-  for (const server of running) {
-    server.closeAllConnections();
-    server.close();
-  }
+  for (const stop of running) stop();
   running.clear();
 });
+
+/** Its endpoint; it runs until the test that asked for it ends. */
+async function listen(server: Server | TcpServer, stop: () => void): Promise<string> {
+  running.add(() => {
+    stop();
+    server.close();
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
 
 /** A request beyond the script is answered with 599. */
 export async function startScript(...steps: readonly Step[]): Promise<ScriptedServer> {
@@ -74,47 +86,28 @@ export async function startScript(...steps: readonly Step[]): Promise<ScriptedSe
       step(response, told);
     });
   });
-  running.add(server);
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as AddressInfo;
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: await listen(server, () => server.closeAllConnections()),
     seen,
     left: () => Math.max(0, steps.length - seen.length),
   };
 }
 
-/** Accepts connections and reads nothing. */
-export async function startStuck(): Promise<{ readonly endpoint: string; close(): void }> {
+/** Accepts connections and reads nothing. Gives back the endpoint. */
+export function startStuck(): Promise<string> {
   const sockets = new Set<Socket>();
   const server = createTcpServer({ pauseOnConnect: true }, (socket) => {
     sockets.add(socket.on('error', () => {}));
   });
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as AddressInfo;
-  return {
-    endpoint: `http://127.0.0.1:${port}`,
-    close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
+  return listen(server, () => {
+    for (const socket of sockets) socket.destroy();
+  });
 }
 
-/** Answers every request with `step` when its headers are there, and never reads its body. */
-export async function startEarly(
-  step: Step,
-): Promise<{ readonly endpoint: string; close(): void }> {
+/** Answers every request with `step` when its headers are there, and never reads its body. Gives back the endpoint. */
+export function startEarly(step: Step): Promise<string> {
   const server = createServer(({ method = '', url = '', headers }, response) => {
     step(response, { method, url, headers, body: Buffer.of() });
   });
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as AddressInfo;
-  return {
-    endpoint: `http://127.0.0.1:${port}`,
-    close() {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
+  return listen(server, () => server.closeAllConnections());
 }
