@@ -5,6 +5,7 @@
 import type { Archiver } from './archiver.ts';
 import type { LfsProgram } from './lfs-program.ts';
 import type { Metric, Series, Target, WorkId } from './model.ts';
+import { formatValue } from './report-text.ts';
 import type { Rig } from './rig.ts';
 import type { Sizes } from './sizes.ts';
 import type { Templates } from './templates.ts';
@@ -78,7 +79,9 @@ export class Bench {
   }
 
   record({ case: name, program, values }: Sample): void {
+    const shown: string[] = [];
     for (const [metric, value] of Object.entries(values) as [Metric, number][]) {
+      shown.push(formatValue(value, metric));
       let series = this.#series.find(
         (one) => one.case === name && one.program === program && one.metric === metric,
       );
@@ -88,6 +91,7 @@ export class Bench {
       }
       series.samples.push(value);
     }
+    this.#say(`  ${name}, ${program}: ${shown.join(', ')}`);
   }
 
   note(text: string): void {

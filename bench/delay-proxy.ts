@@ -59,7 +59,7 @@ export async function openDelayProxy(options: DelayProxyOptions): Promise<DelayP
     close: () =>
       new Promise((closed) => {
         server.close(() => closed());
-        for (const socket of sockets) socket.destroy();
+        for (const socket of sockets) socket.resetAndDestroy();
       }),
   };
 }
@@ -68,7 +68,7 @@ function keep(sockets: Set<Socket>, socket: Socket, pair: readonly Socket[]): vo
   sockets.add(socket);
   // A broken side breaks the other, as a cut line does; why is the programs' affair.
   socket.on('error', () => {
-    for (const one of pair) one.destroy();
+    for (const one of pair) one.resetAndDestroy();
   });
   socket.on('close', () => sockets.delete(socket));
 }

@@ -1,6 +1,6 @@
 /** The port of programs that keep git-lfs's data: each can be probed, started on an empty store, and told to clones. */
 import { readFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { DatamonError } from '../core/errors.ts';
 import { type DelayProxy, openDelayProxy } from './delay-proxy.ts';
@@ -67,7 +67,7 @@ export async function startPeerServer(peer: PeerServer): Promise<LfsHost> {
   const clientPort = front?.port ?? port;
   const storeDir = await rig.newFolder(`store-${name}`);
   const server = await rig.startServer(command({ port, clientPort, storeDir }), {
-    isUp: () => accepts(port),
+    isUp: () => answers(port),
   });
   const lfsUrl = (repo: string): string => `http://127.0.0.1:${clientPort}${apiPath(repo)}`;
   return {
@@ -123,13 +123,12 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-function accepts(port: number): Promise<boolean> {
-  return new Promise((answer) => {
-    const socket = connect({ port, host: '127.0.0.1' });
-    socket.once('connect', () => {
-      socket.destroy();
-      answer(true);
-    });
-    socket.once('error', () => answer(false));
-  });
-}
+/** Any answer will do. A port that is open proves less: some servers listen before they can work, and may never come to it. */
+const answers = (port: number): Promise<boolean> =>
+  fetch(`http://127.0.0.1:${port}/`).then(
+    async (response) => {
+      await response.body?.cancel();
+      return true;
+    },
+    () => false,
+  );

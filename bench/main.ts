@@ -22,7 +22,8 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 const print = (text: string): boolean => process.stdout.write(`${text}\n`);
-const say = (text: string): boolean => process.stderr.write(`bench: ${text}\n`);
+const seconds = (): string => `${Math.round(performance.now() / 1000)} s`.padStart(7);
+const say = (text: string): boolean => process.stderr.write(`bench ${seconds()}  ${text}\n`);
 
 async function main(argv: readonly string[]): Promise<ExitStatus> {
   const command = parseOptions(argv);
@@ -60,8 +61,8 @@ async function measure(command: BenchCommand): Promise<Report> {
     ...(profileDir !== null && { profileDir }),
     signal: stop.signal,
   });
-  const takesPart = ({ ours }: { readonly ours: boolean }): boolean =>
-    ours || command.peers === 'all';
+  const takesPart = ({ name, ours }: { readonly name: string; readonly ours: boolean }): boolean =>
+    (ours || command.peers === 'all') && (command.programs?.includes(name) ?? true);
   try {
     return await runBench({
       rig,

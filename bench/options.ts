@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { DatamonError } from '../core/errors.ts';
 import type { SizeName } from './model.ts';
-import { WORKS } from './programs.ts';
+import { ARCHIVERS, LFS_PROGRAMS, WORKS } from './programs.ts';
 
 export const USAGE = `npm run bench -- [OPTIONS]
 
@@ -10,6 +10,7 @@ export const USAGE = `npm run bench -- [OPTIONS]
   --quick          small sizes: tries everything in minutes; the figures mean nothing
   --rounds N       rounds of each work (default: 5, with --quick 2)
   --no-peers       datamon alone
+  --programs A,B   these programs alone
   --json FILE      the report as JSON there too; one goes into bench/results/ anyway
   --dir DIR        where to work (default: the system's temp folder); 60 GiB for the full sizes
   --profile DIR    a V8 profile of every datamon process there; the figures are worth less then
@@ -23,6 +24,8 @@ export interface BenchCommand {
   readonly size: SizeName;
   readonly rounds: number | null;
   readonly peers: 'all' | 'none';
+  /** Null: all. */
+  readonly programs: readonly string[] | null;
   readonly jsonFile: string | null;
   readonly dir: string | null;
   readonly profileDir: string | null;
@@ -46,6 +49,7 @@ export function parseOptions(argv: readonly string[]): BenchCommand {
     size,
     rounds: parseRounds(values.rounds),
     peers: values['no-peers'] === true ? 'none' : 'all',
+    programs: parsePrograms(values.programs),
     jsonFile: values.json ?? null,
     dir: values.dir ?? null,
     profileDir: values.profile ?? null,
@@ -62,6 +66,7 @@ function parse(argv: readonly string[]) {
         quick: { type: 'boolean' },
         rounds: { type: 'string' },
         'no-peers': { type: 'boolean' },
+        programs: { type: 'string' },
         json: { type: 'string' },
         dir: { type: 'string' },
         profile: { type: 'string' },
@@ -85,6 +90,17 @@ function parseOnly(text: string | undefined): readonly string[] {
     throw refuse(`--only: there is no work ${JSON.stringify(unknown)}, only ${known.join(', ')}`);
   }
   return asked;
+}
+
+function parsePrograms(text: string | undefined): readonly string[] | null {
+  if (text === undefined) return null;
+  const known = [...LFS_PROGRAMS, ...ARCHIVERS].map(({ name }) => name);
+  const asked = text.split(',').map((name) => name.trim());
+  const unknown = asked.find((name) => !known.includes(name));
+  if (unknown === undefined) return asked;
+  throw refuse(
+    `--programs: there is no program ${JSON.stringify(unknown)}, only ${known.join(', ')}`,
+  );
 }
 
 function parseRounds(text: string | undefined): number | null {

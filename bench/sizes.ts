@@ -73,7 +73,7 @@ export const SIZES: Readonly<Record<SizeName, Sizes>> = {
   tiny: {
     name: 'tiny',
     rounds: 1,
-    delaysMs: [0, 5],
+    delaysMs: [5],
     bigFileBytes: 2 * MIB,
     insertedBytes: 64 * KIB,
     smallFileCount: 12,

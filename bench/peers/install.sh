@@ -9,7 +9,10 @@ set -eu
 LFS_TEST_SERVER=v0.4.0
 RUDOLFS=0.3.8
 GIFTLESS=0.6.2
-GUNICORN=23.0.0
+# The package names no requirements of its own. PyJWT before 2.10: later ones refuse the anonymous tokens it makes.
+GIFTLESS_NEEDS='gunicorn==23.0.0 Flask==3.1.0 Flask-Classful==0.16.0 flask-marshmallow==1.2.1 marshmallow==3.23.2 webargs==8.6.0
+  figcan==0.0.4 python-dotenv==1.0.1 PyJWT[crypto]==2.9.0 typing-extensions==4.12.2 python-dateutil==2.9.0.post0
+  cachetools==5.5.0 PyYAML==6.0.2 requests==2.32.3'
 DVC=3.67.1
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
@@ -103,7 +106,8 @@ install_peer() {
     casync) debian casync casync casync ;;
     lfs-test-server) lfs_test_server ;;
     rudolfs) rudolfs ;;
-    giftless) python giftless "$GIFTLESS" "giftless==$GIFTLESS" "gunicorn==$GUNICORN" ;;
+    # shellcheck disable=SC2086 # a list of words
+    giftless) python giftless "$GIFTLESS" "giftless==$GIFTLESS" $GIFTLESS_NEEDS ;;
     dvc) python dvc "$DVC" "dvc==$DVC" ;;
     *)
       say "no peer is called $1"

@@ -56,6 +56,10 @@ async function startAgent(rig: Rig, clone: string): Promise<number> {
   const program = join(rig.bin, 'git-lfs-datamon');
   const began = performance.now();
   const child = rig.startChild({ program, args: [], cwd: clone, env: rig.env('datamon') });
+  // Where it ends early its output says why.
+  child.stdin?.on('error', () => undefined);
+  const said: string[] = [];
+  child.stderr?.on('data', (bytes: Buffer) => said.push(bytes.toString('utf8')));
   const ended = new Promise((done) => child.once('close', done));
   const answer = firstLine(child);
   child.stdin?.write(`${JSON.stringify(INIT)}\n`);
@@ -63,12 +67,11 @@ async function startAgent(rig: Rig, clone: string): Promise<number> {
   const seconds = (performance.now() - began) / 1000;
   child.stdin?.end(`${JSON.stringify({ event: 'terminate' })}\n`);
   await ended;
-  if (line.trim() !== '{}') throw new DatamonError('UNAVAILABLE', `the agent answered ${line}`);
-  return seconds;
+  if (line.trim() === '{}') return seconds;
+  throw new DatamonError('UNAVAILABLE', `the agent answered ${line} ${said.join('')}`);
 }
 
-function firstLine({ stdout, stderr }: ChildProcess): Promise<string> {
-  stderr?.resume();
+function firstLine({ stdout }: ChildProcess): Promise<string> {
   return new Promise((done) => {
     if (stdout === null) return done('nothing');
     const lines = createInterface({ input: stdout });
