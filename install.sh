@@ -121,6 +121,8 @@ need_packages() {
   stamp="$here/node_modules/.datamon-stamp"
   wanted="$(cksum <"$here/package-lock.json") $(node --version)"
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
+  # npm empties the folder that a link points to, which other checkouts may be using.
+  [ ! -L "$here/node_modules" ] || die "node_modules is a link, and what it points to does not fit package-lock.json" "Remove the link, then run this again: $here/node_modules"
   need_npm
   say "installing npm packages into node_modules/ (no install scripts are run)"
   (cd "$here" && step "npm ci" npm ci --ignore-scripts --no-audit --no-fund --fetch-retry-mintimeout=2000 --fetch-retry-maxtimeout=5000)

@@ -64,6 +64,18 @@ describe('bench: delay proxy', () => {
     });
   });
 
+  it('waits for a slow reader and loses nothing', async () => {
+    const down = seededBytes(3, 24 * MIB);
+    serve = (socket) => {
+      socket.resume();
+      socket.end(down);
+    };
+    const socket = await through(0);
+    socket.end();
+    await new Promise((later) => setTimeout(later, 300));
+    expect((await readAll(socket)).equals(down)).to.equal(true);
+  });
+
   it('takes two round trips to the first answer, the handshake being one, and one to each after it', async () => {
     serve = (socket) => socket.pipe(socket);
     const socket = await through(60);

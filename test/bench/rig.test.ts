@@ -1,5 +1,5 @@
 /** The room of the benchmark: runs programs, sees their memory, and leaves nothing behind. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -111,6 +111,9 @@ describe('bench: rig', function () {
     const folder = await rig.newFolder('linked');
     await linkFiles(template, 0, folder);
     await checkFiles(folder, template.versions[0] ?? []);
+    await rm(join(folder, 'big.bin'));
+    await writeFile(join(folder, 'big.bin'), Buffer.alloc(50_000));
+    expect(await codeOf(checkFiles(folder, template.versions[0] ?? []))).to.equal('MISMATCH');
     await rm(join(folder, 'big.bin'));
     expect(await codeOf(checkFiles(folder, template.versions[0] ?? []))).to.equal('MISMATCH');
   });
