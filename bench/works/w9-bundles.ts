@@ -165,6 +165,7 @@ async function commit(
       ...{ newBytes, storedBytes, packCount, requestCount },
       durationMs: 0,
       reusedFrom: null,
+      resumedBytes: 0,
       measured: true,
     },
   });
