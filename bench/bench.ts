@@ -136,17 +136,27 @@ export class Bench {
   }
 }
 
-/**
- * Who takes part at a distance: near by everybody; far away those that a network lies before, and of the peers only the first one that
- * is here, since some take an hour.
- */
+/** Rounds of work that takes many minutes each. */
+const LONG_ROUNDS_MAX = 3;
+
+export const longRounds = (rounds: number): number => Math.min(rounds, LONG_ROUNDS_MAX);
+
+/** Who takes part at a distance: near by everybody; far away those that a network lies before, and of the peers the first one. */
 export function peersFor(
   programs: readonly LfsProgram[],
   where: { readonly roundTripMs: number; readonly peers: readonly string[] },
 ): readonly LfsProgram[] {
   if (where.roundTripMs === 0) return programs;
-  const peer = where.peers.find((name) => programs.some((program) => program.name === name));
-  return programs.filter(({ name, ours, hasNetwork }) => hasNetwork && (ours || name === peer));
+  return oursAndFirst(programs, where.peers).filter(({ hasNetwork }) => hasNetwork);
+}
+
+/** datamon, and of those peers the first one that is here: where the others would take an hour and no target names them. */
+export function oursAndFirst(
+  programs: readonly LfsProgram[],
+  peers: readonly string[],
+): readonly LfsProgram[] {
+  const first = peers.find((name) => programs.some((program) => program.name === name));
+  return programs.filter(({ name, ours }) => ours || name === first);
 }
 
 const firstLine = (text: string): string => (text.split('\n')[0] ?? '').slice(0, 300);

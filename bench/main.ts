@@ -36,12 +36,13 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
 async function report(command: BenchCommand): Promise<ExitStatus> {
   const made = await measure(command);
   print(formatReport(made));
-  if (command.writeDocs) {
+  const failures = made.works.flatMap((work) => work.failures.map((text) => `${work.id}: ${text}`));
+  if (command.writeDocs && failures.length > 0) say('docs/performance.md is left as it was');
+  else if (command.writeDocs) {
     const page = join(project, 'docs', 'performance.md');
     await writeDocs({ page, json: join(results, 'performance.json') }, made);
     say('docs/performance.md is written');
   }
-  const failures = made.works.flatMap((work) => work.failures.map((text) => `${work.id}: ${text}`));
   for (const failure of failures) say(failure);
   return failures.length === 0 ? EXIT.ok : EXIT.failure;
 }

@@ -12,7 +12,7 @@ export const USAGE = `npm run bench -- [OPTIONS]
   --no-peers       datamon alone
   --programs A,B   these programs alone
   --json FILE      the report as JSON there too; one goes into bench/results/ anyway
-  --dir DIR        where to work (default: the system's temp folder); 60 GiB for the full sizes
+  --dir DIR        where to work (default: the system's temp folder); 40 GiB for the full sizes
   --profile DIR    a V8 profile of every datamon process there; the figures are worth less then
   --write-docs     puts the works that were run into docs/performance.md; full sizes only
   --list           names the works

@@ -37,12 +37,7 @@ export async function makeTemplate(
 ): Promise<Template> {
   const dir = await rig.newFolder(`template-${name}`);
   await rig.run(rig.git('plain', dir, 'init', '-q'));
-  const stored: StoredFile[][] = [];
-  for (const files of versions) {
-    const version: StoredFile[] = [];
-    for (const file of files) version.push(await storeObject(dir, file));
-    stored.push(version);
-  }
+  const stored = await storeVersions(dir, versions);
   const command = rig.git('plain', dir, 'fast-import', '--quiet');
   await rig.run(command, { input: commitStream(stored) });
   const log = await rig.run(rig.git('plain', dir, 'rev-list', '--reverse', 'main'));
@@ -103,6 +98,18 @@ export async function writeGenerated(path: string, file: GeneratedFile): Promise
     await handle.close();
   }
   return hasher.digest();
+}
+
+/** A file that several versions have is generated once. */
+async function storeVersions(
+  dir: string,
+  versions: readonly (readonly GeneratedFile[])[],
+): Promise<readonly (readonly StoredFile[])[]> {
+  const made = new Map<GeneratedFile, StoredFile>();
+  for (const file of versions.flat()) {
+    if (!made.has(file)) made.set(file, await storeObject(dir, file));
+  }
+  return versions.map((files) => files.map((file) => made.get(file) as StoredFile));
 }
 
 async function storeObject(dir: string, file: GeneratedFile): Promise<StoredFile> {

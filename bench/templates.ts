@@ -35,8 +35,10 @@ export class Templates {
 
   /** Very many files; the second commit has the same ones. */
   tree(): Promise<Template> {
-    const files = () => smallFiles(this.#sizes.treeFileCount, TREE_FILE_SIZE_BYTES);
-    return this.#make('tree', () => [files(), files()]);
+    return this.#make('tree', () => {
+      const files = smallFiles(this.#sizes.treeFileCount, TREE_FILE_SIZE_BYTES);
+      return [files, files];
+    });
   }
 
   /** What one of several clients pushes. */

@@ -1,6 +1,7 @@
 /** W3: the first push of very many small files, near and far. Far away only datamon and the peer of the targets take part. */
-import { type Bench, peersFor, type Work } from '../bench.ts';
+import { type Bench, longRounds, peersFor, type Work } from '../bench.ts';
 import { withProject } from '../git-project.ts';
+import type { LfsProgram } from '../lfs-program.ts';
 import type { Target } from '../model.ts';
 import { atDistance, BASIC_PEERS, SERVER } from './names.ts';
 
@@ -32,7 +33,8 @@ async function pushFrom(bench: Bench, roundTripMs: number): Promise<void> {
   const { rig } = bench;
   const template = await bench.templates.small();
   const programs = peersFor(bench.lfsPrograms, { roundTripMs, peers: BASIC_PEERS });
-  await bench.takeTurns(programs, async (program, round) => {
+  const rounds = roundTripMs === 0 ? bench.rounds : longRounds(bench.rounds);
+  const turn = async (program: LfsProgram, round: number): Promise<void> => {
     const host = await program.start(rig, roundTripMs === 0 ? {} : { front: { roundTripMs } });
     await withProject({ rig, host, template }, async (project) => {
       await rig.settle();
@@ -41,5 +43,6 @@ async function pushFrom(bench: Bench, roundTripMs: number): Promise<void> {
       bench.record({ case: name, program: program.name, values: { seconds } });
       if (round === 0 && roundTripMs === 0) await project.clone(0);
     });
-  });
+  };
+  await bench.takeTurns(programs, turn, rounds);
 }

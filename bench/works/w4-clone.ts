@@ -1,7 +1,7 @@
 /** W4: clones of what W1 and W3 pushed, compared byte by byte; the small files near and far. */
-import { type Bench, peersFor, type Work } from '../bench.ts';
+import { type Bench, longRounds, peersFor, type Work } from '../bench.ts';
 import type { Target } from '../model.ts';
-import { withPushed } from '../pushed-hosts.ts';
+import { type Pushed, withPushed } from '../pushed-hosts.ts';
 import type { Template } from '../template.ts';
 import { atDistance, BASIC_PEERS, SERVER } from './names.ts';
 
@@ -40,11 +40,12 @@ async function cloneFrom(
 ): Promise<void> {
   const { name, template, roundTripMs } = what;
   const programs = peersFor(bench.lfsPrograms, { roundTripMs, peers: BASIC_PEERS });
+  const rounds = roundTripMs === 0 ? bench.rounds : longRounds(bench.rounds);
+  const turn = async ({ project, name: program }: Pushed): Promise<void> => {
+    const seconds = await project.clone(0);
+    bench.record({ case: atDistance(name, roundTripMs), program, values: { seconds } });
+  };
   await withPushed(bench, { programs, template, roundTripMs }, (pushed) =>
-    bench.takeTurns(pushed, async (one) => {
-      const seconds = await one.project.clone(0);
-      const sample = { case: atDistance(name, roundTripMs), program: one.name };
-      bench.record({ ...sample, values: { seconds } });
-    }),
+    bench.takeTurns(pushed, turn, rounds),
   );
 }

@@ -2,7 +2,7 @@
  * W5: pushes with nothing new in a tree of very many files: the whole of it to a new remote, where every file must be asked for, and
  * one more commit to the old one.
  */
-import type { Bench, Work } from '../bench.ts';
+import { type Bench, oursAndFirst, type Work } from '../bench.ts';
 import { type Pushed, withPushed } from '../pushed-hosts.ts';
 import { BASIC_PEERS, SERVER } from './names.ts';
 
@@ -23,7 +23,8 @@ export const pushNothingNew: Work = {
   ],
   async run(bench) {
     const template = await bench.templates.tree();
-    await withPushed(bench, { programs: bench.lfsPrograms, template }, (pushed) =>
+    const programs = oursAndFirst(bench.lfsPrograms, BASIC_PEERS);
+    await withPushed(bench, { programs, template }, (pushed) =>
       bench.takeTurns(pushed, (one) => pushAgain(bench, one)),
     );
   },

@@ -1,6 +1,6 @@
 /** Taking turns: a peer that fails stops nothing and is named; datamon's own failure is a failure of the run. */
 import { expect } from 'chai';
-import { Bench, peersFor } from '../../bench/bench.ts';
+import { Bench, oursAndFirst, peersFor } from '../../bench/bench.ts';
 import type { LfsProgram } from '../../bench/lfs-program.ts';
 import type { Rig } from '../../bench/rig.ts';
 import { SIZES } from '../../bench/sizes.ts';
@@ -88,5 +88,7 @@ describe('bench: turns', () => {
       );
     expect(names(0)).to.have.length(4);
     expect(names(20)).to.deep.equal(['datamon', 'second']);
+    const few = oursAndFirst(programs, ['third', 'second']).map(({ name }) => name);
+    expect(few).to.deep.equal(['datamon', 'straight', 'third']);
   });
 });
