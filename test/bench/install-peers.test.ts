@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
+import { findProgram } from '../../git/binary.ts';
 
 const SCRIPT = resolve(import.meta.dirname, '../../bench/peers/install.sh');
 const PEERS = ['borg', 'casync', 'dvc', 'giftless', 'lfs-test-server', 'restic', 'rudolfs'];
@@ -18,7 +19,9 @@ describe('bench: install.sh of the peers', () => {
     // A machine with the tools of a shell and nothing else.
     await mkdir(join(root, 'bin'));
     for (const name of ['sh', 'dirname', 'mkdir', 'cat', 'tail', 'cut', 'id', 'rm']) {
-      await symlink(join('/usr/bin', name), join(root, 'bin', name));
+      const found = await findProgram(name, process.env);
+      if (found === null) throw new Error(`this machine has no ${name}`);
+      await symlink(found, join(root, 'bin', name));
     }
   });
   afterEach(() => rm(root, { recursive: true, force: true }));

@@ -18,7 +18,7 @@ import { runBench } from '../../bench/run.ts';
 import { SIZES } from '../../bench/sizes.ts';
 import { summarise } from '../../bench/statistics.ts';
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 420_000;
 /** Who takes part in what: each way of each work is gone once, by the programs that start fastest where any would do. */
 const PARTS: readonly { readonly ids: readonly string[]; readonly programs: LfsProgram[] }[] = [
   { ids: ['W1'], programs: [datamonStandalone, lfsTestServer] },
