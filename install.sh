@@ -3,6 +3,7 @@
 #   ./install.sh            install into ~/.local/bin and connect git
 #   ./install.sh --demo     try everything in a throw-away folder (--exit: end by itself)
 #   ./install.sh --test     build and run the whole test suite (builds two object servers for it, once)
+#   ./install.sh --bench    build and measure, beside other people's programs (--help: how)
 #   ./install.sh --uninstall
 set -eu
 
@@ -120,6 +121,8 @@ need_packages() {
   stamp="$here/node_modules/.datamon-stamp"
   wanted="$(cksum <"$here/package-lock.json") $(node --version)"
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
+  # npm empties the folder that a link points to, which other checkouts may be using.
+  [ ! -L "$here/node_modules" ] || die "node_modules is a link, and what it points to does not fit package-lock.json" "Remove the link, then run this again: $here/node_modules"
   need_npm
   say "installing npm packages into node_modules/ (no install scripts are run)"
   (cd "$here" && step "npm ci" npm ci --ignore-scripts --no-audit --no-fund --fetch-retry-mintimeout=2000 --fetch-retry-maxtimeout=5000)
@@ -173,7 +176,7 @@ install_for_user() {
   rm -rf "$app.new"
   mkdir -p "$app.new" "$bin" || die "$bin or $app cannot be made" "Make them writable for $(id -un), or set HOME to a folder of your own."
   cp -R "$here/dist" "$here/package.json" "$here/package-lock.json" "$app.new/"
-  rm -rf "$app.new/dist/test"
+  rm -rf "$app.new/dist/test" "$app.new/dist/bench"
   (cd "$app.new" && step "installing the run-time packages" npm ci --omit=dev --ignore-scripts --no-audit --no-fund)
   if [ -x "$tools/node/bin/node" ] && [ "$(command -v node)" = "$tools/node/bin/node" ]; then
     cp "$tools/node/bin/node" "$app.new/node"
@@ -209,7 +212,7 @@ uninstall_for_user() {
 }
 
 usage() {
-  sed -n '2,6s/^# \{0,1\}//p' "$0"
+  sed -n '2,7s/^# \{0,1\}//p' "$0"
 }
 
 command=${1-}
@@ -225,6 +228,15 @@ case $command in
     cd "$here"
     sh .ci/test-servers
     exec sh .ci/test "$@"
+    ;;
+  --bench)
+    build
+    cd "$here"
+    case " $* " in
+      *' --help '* | *' -h '* | *' --list '* | *' --no-peers '*) ;;
+      *) sh bench/peers/install.sh ;;
+    esac
+    exec node bench/main.ts "$@"
     ;;
   --uninstall) uninstall_for_user ;;
   --help | -h) usage ;;

@@ -129,6 +129,16 @@ const ROOMS: readonly Room[] = [
     forbidden: ['../agent/session.ts', '../lfs-server/app.ts'],
   },
   {
+    file: 'bench/planted.ts',
+    allowed: ['../core/digest.ts', '../client/open.ts', '../test/support/splitmix64.ts'],
+    forbidden: ['express', '../cli/run.ts', '../agent/main.ts', '../test/support/git-repo.ts'],
+  },
+  {
+    file: 'bench/works/planted.ts',
+    allowed: ['../bench.ts', '../ours/datamon-put.ts', '../../core/keys.ts', './names.ts'],
+    forbidden: ['../../backends/local.ts', '../../client/session.ts', '../../git/config.ts'],
+  },
+  {
     file: 'core/imports-test.ts',
     allowed: ['node:assert'],
     forbidden: ['../test/support/temp-dir.ts'],

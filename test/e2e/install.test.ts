@@ -1,6 +1,6 @@
 /** The real ./install.sh into a home of its own: launchers that work from anywhere, a push through them, and nothing left after --uninstall. */
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { findProgram } from '../../git/binary.ts';
 import { type GitRepo, GitWorld, runProgram } from '../support/git-repo.ts';
@@ -104,3 +104,24 @@ async function commitData(repo: GitRepo): Promise<void> {
   await repo.write('a.bin', seededBytes(1, 100_000));
   await repo.commit('Data');
 }
+
+describe('end to end: install.sh beside packages of another checkout', () => {
+  it('refuses to install through a link, and leaves what it points to alone', async () => {
+    const dir = await makeTempDir();
+    await mkdir(join(dir, 'theirs'));
+    await writeFile(join(dir, 'theirs', 'kept'), 'a package');
+    for (const file of ['install.sh', 'package.json', 'package-lock.json']) {
+      await cp(join(ROOT, file), join(dir, file));
+    }
+    await symlink(join(dir, 'theirs'), join(dir, 'node_modules'));
+    // Does what npm would do, and asks no registry.
+    await mkdir(join(dir, 'bin'));
+    await writeFile(join(dir, 'bin', 'npm'), '#!/bin/sh\nrm -f node_modules/*\n', { mode: 0o755 });
+    const path = [join(dir, 'bin'), dirname(process.execPath), process.env['PATH'] ?? ''].join(':');
+    const env = { PATH: path, HOME: dir };
+    const ran = await runProgram('sh', [join(dir, 'install.sh'), '--demo'], { cwd: dir, env });
+    expect(ran.status).to.equal(1);
+    expect(ran.stderr).to.contain('node_modules is a link');
+    expect(await readdir(join(dir, 'theirs'))).to.deep.equal(['kept']);
+  });
+});
