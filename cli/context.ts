@@ -53,6 +53,8 @@ export interface Context {
 export interface OpenHow {
   /** Makes the repo (and the store) where it is not there yet. */
   readonly create?: { readonly by: string; readonly remote: string | null };
+  /** `store`: what is read proves that the store has it; no cache of this machine stands in. */
+  readonly readsFrom?: 'store';
 }
 
 export interface ContextParts {
@@ -70,11 +72,13 @@ export function createContext({ io, options, runtime, helpText }: ContextParts):
   const opened: Repository[] = [];
   const tokens = once(() => tokenSource(io));
   const state = stateFolder(io.env);
-  const openOther: Context['openOther'] = async ({ text }, { create }) => {
+  const openOther: Context['openOther'] = async ({ text }, { create, readsFrom }) => {
     const repository = await openRepositoryUrl(text, {
       token: await tokens(),
       signal: io.signal,
-      cache: () => cachePlace(io.env, () => cacheSetting(context)),
+      ...(readsFrom !== 'store' && {
+        cache: () => cachePlace(io.env, () => cacheSetting(context)),
+      }),
       ...(state !== null && { journalDir: join(state, 'uploads') }),
       ...(create === undefined ? {} : { create }),
     });

@@ -57,7 +57,8 @@ export const prune: Command<PruneRow> = {
 async function runPrune(context: Context, options: Options): Promise<Outcome<PruneRow>> {
   const clone = await cloneOf(context, 'prune frees local copies of a clone');
   const oids = await pruneCandidates(clone, context.io.signal);
-  const { blobs } = await context.repository();
+  // Read back from the store itself: the cache would vouch for what the store has lost.
+  const { blobs } = await context.openOther(await context.address(), { readsFrom: 'store' });
   const files = await openLfsStore(clone);
   const pruner = new Pruner({
     blobs,

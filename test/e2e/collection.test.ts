@@ -1,12 +1,11 @@
 /** Collection and prune with real git, git-lfs and a store in a folder: what goes is what nobody names, and what stays is whole. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Backend } from '../../core/backend/backend.ts';
 import { DAY_MS } from '../../core/cas/touch.ts';
 import { datamon } from '../cli/support/cli.ts';
 import { seededBytes } from '../support/splitmix64.ts';
 import { type Project, Stage } from './support/stage.ts';
+import { change } from './support/store-files.ts';
 
 const MIB = 1024 * 1024;
 
@@ -29,7 +28,7 @@ describe('end to end: collection', function () {
   before(async () => {
     stage = await Stage.set({ server: 'none' });
     project = await stage.project('coll', {
-      url: `file://${stage.store}//team/coll`,
+      url: `${stage.storeUrl}//team/coll`,
       initArgs: ['--shared'],
     });
     const { repo } = project;
@@ -55,7 +54,7 @@ describe('end to end: collection', function () {
     });
 
   it('without a policy there is nothing to collect, however old it is', async () => {
-    const { json, status } = await gc(1000, stage.store);
+    const { json, status } = await gc(1000, stage.storeUrl);
     expect(status).to.equal(0);
     expect(json.filter(({ why }) => why === 'unreferenced')).to.deep.equal([]);
   });
@@ -63,7 +62,7 @@ describe('end to end: collection', function () {
   it('with one, a deleted branch’s files go a day after they were condemned; the rest clones whole', async () => {
     const set = await gc(
       0,
-      stage.store,
+      stage.storeUrl,
       '--policy',
       'team/coll',
       '--unreferenced-days',
@@ -73,7 +72,7 @@ describe('end to end: collection', function () {
     );
     expect(set.json[0]).to.include({ type: 'policy', unreferencedDays: 7, historyDays: 7 });
     const before = await stage.storeBytes();
-    const planned = await gc(20, stage.store, '--plan', 'gc.plan');
+    const planned = await gc(20, stage.storeUrl, '--plan', 'gc.plan');
     expect(planned.json.at(-1)).to.include({ type: 'plan', pool: 'team' });
     expect(Number(planned.json.at(-1)?.['droppedBytes'])).to.equal(8 * MIB);
     expect(await stage.storeBytes(), 'a plan changes nothing').to.equal(before);
@@ -87,7 +86,7 @@ describe('end to end: collection', function () {
     const clone = await stage.world.clone(project.remote, 'coll-clone');
     expect((await clone.read('kept.bin')).equals(kept)).to.equal(true);
     expect((await clone.run(['lfs', 'fsck'])).status).to.equal(0);
-    const { json } = await gc(22, stage.store, '--status');
+    const { json } = await gc(22, stage.storeUrl, '--status');
     expect(json[0]).to.include({ type: 'status', condemned: 0 });
   });
 
@@ -128,20 +127,17 @@ describe('end to end: collection', function () {
   it('prune keeps a file whose bytes in the store are damaged', async () => {
     const { repo } = project;
     await repo.git('lfs', 'fetch', '--all').catch(() => '');
-    const packs = join(stage.store, 'pools', 'team', 'packs');
-    for (const name of await readdir(packs, { recursive: true, withFileTypes: true })) {
-      if (!name.isFile()) continue;
-      const path = join(name.parentPath, name.name);
-      const bytes = await readFile(path);
+    const everywhere = (bytes: Buffer): void => {
       for (let at = 200; at < bytes.length; at += 4096) bytes[at] = (bytes[at] ?? 0) ^ 1;
-      await writeFile(path, bytes);
+    };
+    for await (const { key } of stage.backend.list('pools/team/packs/')) {
+      await change(stage.backend, key, everywhere);
     }
-    for (const name of await readdir(join(stage.store, 'repos', 'team%2Fcoll', 'segments'))) {
-      const path = join(stage.store, 'repos', 'team%2Fcoll', 'segments', name);
-      const bytes = await readFile(path);
-      if (bytes.length < MIB) continue;
-      bytes[MIB / 2] = (bytes[MIB / 2] ?? 0) ^ 1;
-      await writeFile(path, bytes);
+    for await (const { key, sizeBytes } of stage.backend.list('repos/team%2Fcoll/segments/')) {
+      if (sizeBytes < MIB) continue;
+      await change(stage.backend, key, (bytes) => {
+        bytes[MIB / 2] = (bytes[MIB / 2] ?? 0) ^ 1;
+      });
     }
     const pruned = await stage.run('datamon', ['prune', '--json'], { cwd: repo.dir });
     expect(pruned.status, pruned.stdout).to.equal(3);

@@ -37,14 +37,22 @@ async function replace(store: Backend, key: Key, bytes: Uint8Array): Promise<voi
   await store.putIfAbsent(key, bytesBody(bytes));
 }
 
-/** Flips the lowest bit of one byte; gives back how to undo it. */
-export async function flipBit(store: Backend, key: Key, at: number): Promise<() => Promise<void>> {
+/** Has `edit` change an object's bytes; gives back how to undo it. */
+export async function change(
+  store: Backend,
+  key: Key,
+  edit: (bytes: Buffer) => void,
+): Promise<() => Promise<void>> {
   const bytes = await read(store, key);
-  const flipped = Buffer.from(bytes);
-  flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
-  await replace(store, key, flipped);
+  const changed = Buffer.from(bytes);
+  edit(changed);
+  await replace(store, key, changed);
   return () => replace(store, key, bytes);
 }
+
+/** Flips the lowest bit of one byte; gives back how to undo it. */
+export const flipBit = (store: Backend, key: Key, at: number): Promise<() => Promise<void>> =>
+  change(store, key, (bytes) => bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at));
 
 /** Takes an object away; gives back how to undo it. */
 export async function takeAway(store: Backend, key: Key): Promise<() => Promise<void>> {
