@@ -24,18 +24,18 @@ export function* collect(world: World): Actor {
   const { store, random, variant } = world;
   const view = new View(world);
   yield;
-  const old = [...store.containers.values()].filter(({ at }) => at + GRACE < store.now);
+  // Another machine's clock may be days ahead.
+  const ahead = variant === "collector's clock" ? random.below(2) * 3 * GRACE : 0;
+  const old = [...store.containers.values()].filter(({ at }) => at + GRACE < store.now + ahead);
   const replaced = new Set(store.segments().flatMap((segment) => segment.replaces));
   const chosen = old
     .filter(({ id }) => random.below(2) === 0 || replaced.has(id))
     .map(({ id }) => id);
-  const marked = yield* copyOut(view, new Set(chosen));
+  const marked = yield* copyOut(view, new Set(chosen), ahead);
   if (marked === null) return;
   yield;
   store.condemn(chosen);
   const condemnedAt = store.now;
-  // Another machine's clock may be a day and a half ahead.
-  const ahead = variant === "collector's clock" ? random.below(2) * (GRACE + 12) : 0;
   do yield;
   while (store.now + ahead < condemnedAt + GRACE);
   yield* sweep(view, ahead, variant === 'no listing after the grace' ? marked : null);
@@ -51,7 +51,7 @@ function* sweep(view: View, ahead: number, stale: Marked | null): Actor {
     if (entry !== undefined && entry.at + GRACE <= store.now + ahead) due.push(container);
   }
   if (stale === null && variant === 'revive') revive(view, due);
-  else if (stale === null && (yield* copyOut(view, new Set())) === null) return;
+  else if (stale === null && (yield* copyOut(view, new Set(), ahead)) === null) return;
   const first = variant === 'packs before segments' ? 'pack' : 'segment';
   due.sort((a, b) => Number(b.kind === first) - Number(a.kind === first));
   for (const container of due) {
@@ -92,10 +92,14 @@ function checkOrder(store: ModelStore, pack: Container, due: readonly Container[
  * Gives every record that is kept and leans on a doomed container a twin that does not; looks afterwards, and again until nothing was
  * condemned meanwhile. Null: something did not read; nothing may be condemned or deleted.
  */
-function* copyOut(view: View, doomed: ReadonlySet<number>): Generator<void, Marked | null, void> {
+function* copyOut(
+  view: View,
+  doomed: ReadonlySet<number>,
+  ahead: number,
+): Generator<void, Marked | null, void> {
   const { variant } = view.world;
   for (let tries = 0; tries < 6; tries += 1) {
-    const marked = yield* mark(view);
+    const marked = yield* mark(view, ahead);
     if (marked === null) continue;
     const isDoomed = (id: number): boolean => doomed.has(id) || view.isCondemned(id);
     const missing = sourcesOf(view, marked, isDoomed);
@@ -125,8 +129,8 @@ function* copyOut(view: View, doomed: ReadonlySet<number>): Generator<void, Mark
 }
 
 /** Lists and reads everything. Null where a segment went away meanwhile: its records stand in one that was not listed. */
-function* mark(view: View): Generator<void, Marked | null, void> {
-  const { store, variant } = view.world;
+function* mark(view: View, ahead: number): Generator<void, Marked | null, void> {
+  const { store } = view.world;
   yield;
   view.list();
   const listed = view.segments;
@@ -135,15 +139,11 @@ function* mark(view: View): Generator<void, Marked | null, void> {
   const there = listed.filter(({ id }) => store.containers.has(id));
   if (there.length < listed.length) return null;
   view.segments = there;
-  const now = store.now;
+  const now = store.now + ahead;
   const since = store.policySince;
   if (since === null || since + UNREFERENCED >= now) return { segments: there, kept: () => true };
   const live = new Set<Oid>();
-  const order =
-    variant === 'branches before pendings'
-      ? (['label', 'branch', 'pending'] as const)
-      : (['pending', 'label', 'branch'] as const);
-  for (const kind of order) {
+  for (const kind of ['pending', 'label', 'branch'] as const) {
     yield;
     for (const root of store.roots) {
       if (root.kind === kind && store.isRoot(root, now)) for (const oid of root.oids) live.add(oid);

@@ -19,6 +19,8 @@ import {
 export interface ModelOptions {
   readonly seed: number;
   readonly schedules: number;
+  /** The first of them; 0 without it. */
+  readonly first?: number;
   readonly variant?: Variant;
 }
 
@@ -37,14 +39,15 @@ export interface ModelResult {
 const STEP_COUNT_MAX = 300;
 
 /** Schedule `k` of seed `s` is the same whatever came before it. */
-export function runModel({ seed, schedules, variant = 'right' }: ModelOptions): ModelResult {
+export function runModel(options: ModelOptions): ModelResult {
+  const { seed, schedules, first = 0, variant = 'right' } = options;
   let steps = 0;
-  for (let schedule = 0; schedule < schedules; schedule += 1) {
+  for (let schedule = first; schedule < first + schedules; schedule += 1) {
     try {
       steps += runSchedule(createDice(seed, schedule), variant);
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
-      return { schedules: schedule + 1, steps, broken: { schedule, why: error.message } };
+      return { schedules: schedule + 1 - first, steps, broken: { schedule, why: error.message } };
     }
   }
   return { schedules, steps, broken: null };

@@ -12,7 +12,6 @@ export const WRONG_VARIANTS = [
   'no touch',
   'label without a look',
   'trust what replaces',
-  'branches before pendings',
   'copies not looked at',
   'replica deletes first',
 ] as const;

@@ -5,10 +5,10 @@ import { runReal } from './real-run.ts';
 
 const SEED = 1;
 /** More of them: test/figures/collection.ts. */
-const SCHEDULES = 200;
+const SCHEDULES = 100;
 
 describe('collection beside writers', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
 
   it(`loses nothing in ${SCHEDULES} schedules of the real code (F37 F38)`, async () => {
     const spoolDir = await makeTempDir();
