@@ -155,4 +155,50 @@ describe('collection', () => {
     expect((await last.blobs.has([oid])).size, 'when nobody asked for it any more').equal(0);
     await last.close();
   });
+
+  it('a segment with little to let go is written again without it', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const files = Array.from({ length: 8 }, (_, seed) => seededBytes(50 + seed, 3000));
+    const repository = await world.open();
+    const sources = files.map((bytes) => blobOf(bytes));
+    for await (const outcome of repository.blobs.putMany(sources))
+      expect(outcome).not.property('error');
+    await repository.close();
+    const named = Object.fromEntries(files.slice(1).map((bytes, n) => [`${n}`, bytes]));
+    const { bundle } = await world.push('main', named);
+    await setPolicy(world.options, NAME, KEEP_A_WEEK);
+    world.pass(15);
+    await collectAll(world);
+    const later = await world.open();
+    const oid = digestOf(files[0] as Buffer);
+    expect((await later.blobs.has([oid], { broken: 'listed' })).size).equal(0);
+    await later.close();
+    expect(await world.readBack(bundle)).equal(7);
+  });
+
+  it('deletes segments before packs, and as slowly as it is told', async () => {
+    const removed: string[] = [];
+    const world = makeCollectWorld({
+      spoolDir: await makeTempDir(),
+      decorate: (inner) => ({
+        ...inner,
+        remove: async (key) => {
+          removed.push(key.includes('/packs/') ? 'pack' : 'segment');
+          await inner.remove(key);
+        },
+      }),
+    });
+    await twoBranches(world);
+    await condemnPlan(world.options, await makePlan(world.options), ALL);
+    world.pass(1.1);
+    let waits = 0;
+    await sweep(world.options, {
+      pace: async () => {
+        waits += 1;
+      },
+    });
+    expect(removed).include('pack').and.include('segment');
+    expect(removed).deep.equal([...removed].sort().reverse());
+    expect(waits).equal(removed.length);
+  });
 });
