@@ -6,7 +6,6 @@ import type { Backend } from '../backend/backend.ts';
 import { listSegments } from '../backend/segments.ts';
 import { collect } from '../bytes.ts';
 import type { CollectPolicy } from '../cas/condemned.ts';
-import { DAY_MS } from '../cas/touch.ts';
 import type { Digest } from '../digest.ts';
 import { DatamonError, hasCode } from '../errors.ts';
 import {
@@ -22,12 +21,10 @@ import { type LogEntry, openLog } from '../log.ts';
 import { BUNDLE_SIZE_MAX_BYTES, decodeBundle } from '../meta/bundle.ts';
 import { parseBranchRecord, parseCommitRecord, parseLabelRecord } from '../meta/events.ts';
 import { PendingPushes } from '../meta/pending.ts';
+import { keepsCommits, keepsEntry, keepsPending } from '../meta/retention.ts';
 import { decodePage, isLeaf } from '../meta/tree-page.ts';
 import type { Random } from '../random.ts';
 import { DigestSet } from './digest-set.ts';
-
-/** An announced push that nobody confirmed is kept for so long. */
-export const PENDING_DAYS = 14;
 
 export interface RootOptions {
   readonly backend: Backend;
@@ -85,10 +82,13 @@ export async function markRoots(options: RootOptions): Promise<Reached> {
   return reached;
 }
 
-async function markPendings({ backend, repo, now }: RootOptions, reached: Reached): Promise<void> {
+async function markPendings(
+  { backend, repo, now, policy }: RootOptions,
+  reached: Reached,
+): Promise<void> {
   const pending = new PendingPushes(backend, repo);
   for await (const { announcement, announcedAtMs } of pending.openStored()) {
-    if (now.getTime() - announcedAtMs > PENDING_DAYS * DAY_MS) continue;
+    if (!keepsPending(policy, now.getTime(), announcedAtMs)) continue;
     for (const { bundle, extraOids } of announcement.refs) {
       await reached.addBundle(bundle);
       if (extraOids !== null) await addPages(reached, extraOids, pendingPrefix(repo));
@@ -122,18 +122,14 @@ async function markBranches(options: RootOptions, reached: Reached): Promise<voi
 /** Commits are an index; where history is kept for ever they name bundles that no ref ever had. */
 async function markCommits(options: RootOptions, reached: Reached): Promise<void> {
   const { repo, policy } = options;
-  if (policy.historyDays !== null) return;
+  if (!keepsCommits(policy)) return;
   for await (const { event } of entriesBelow(options, commitsPrefix(repo), parseCommitRecord)) {
     await reached.addBundle(event.bundle);
   }
 }
 
-/** Heads always, older entries as long as the policy keeps history. */
-function counts({ policy, now }: RootOptions, at: string, isHead: boolean): boolean {
-  if (isHead || policy.historyDays === null) return true;
-  const since = Math.max(Date.parse(at), policy.at === null ? 0 : Date.parse(policy.at));
-  return now.getTime() - since <= policy.historyDays * DAY_MS;
-}
+const counts = ({ policy, now }: RootOptions, at: string, isHead: boolean): boolean =>
+  keepsEntry(policy, now.getTime(), { at, isHead });
 
 async function addPages(reached: Reached, root: Digest, where: string): Promise<void> {
   try {

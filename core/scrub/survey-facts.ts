@@ -13,7 +13,6 @@ import {
   defaultPool,
   escapeName,
   formatLog,
-  type GitSha,
   type Key,
   logKey,
   type PoolName,
@@ -23,15 +22,14 @@ import {
   unescapeName,
 } from '../keys.ts';
 import { decodeBundle } from '../meta/bundle.ts';
-import { parseBranchRecord, parseCommitRecord, parseLabelRecord } from '../meta/events.ts';
+import { keepsPending, PENDING_DAYS } from '../meta/retention.ts';
 import { parseAnnouncement } from '../meta/wire.ts';
 import { parsePool, parseRepo } from '../store.ts';
 import { type Finding, finding } from './finding.ts';
-import type { NamedTree, PoolSurvey, RepoSurvey, Survey } from './survey.ts';
+import { noteBundle, noteExtra, noteFact, policyOf } from './note-trees.ts';
+import type { PoolSurvey, RepoSurvey, Survey } from './survey.ts';
 import { type LogFact, NEWER_HINT, readChecked, walkLogs } from './survey-logs.ts';
 
-/** An announced push that nobody settled in so many days never will be. */
-const PENDING_DAYS_MAX = 14;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SHOWN_DIGITS = 12;
 
@@ -120,7 +118,10 @@ async function* surveyPool(options: FactsOptions, segment: string): AsyncGenerat
   }
   const pool = poolOf(options.survey, name);
   const onFact = ({ event }: LogFact): void => {
-    for (const id of parseCondemned(event).condemned) pool.condemned.add(id);
+    const { condemned, policies } = parseCondemned(event);
+    for (const id of condemned) pool.condemned.add(id);
+    // Newest first.
+    pool.policies ??= policies ?? null;
   };
   const prefix = `pools/${segment}/gc/`;
   yield* walkLogs({ ...common(options), prefix, repo: null, onFact });
@@ -132,7 +133,9 @@ const descriptionHint = ({ survey: { backend } }: FactsOptions, state: string): 
     : `It has one copy in a store. Put it back from a replica (datamon fsck ${backend.url} --repair) or from a backup of the store.`;
 
 export function poolOf({ pools }: Survey, name: PoolName): PoolSurvey {
-  const pool = pools.get(name) ?? { name, condemned: new Set(), packs: new Map(), used: new Set() };
+  const pool = pools.get(name) ?? {
+    ...{ name, condemned: new Set(), policies: null, packs: new Map(), used: new Set() },
+  };
   pools.set(name, pool);
   return pool;
 }
@@ -164,7 +167,7 @@ async function* surveyRepo(options: FactsOptions, segment: string): AsyncGenerat
   survey.repos.set(name, repo);
   for (const room of ['settings', 'commits', 'branches', 'labels', 'locks']) {
     const prefix = `repos/${segment}/${room}/`;
-    const onFact = (fact: LogFact): void => noteFact(repo, fact);
+    const onFact = (fact: LogFact): void => noteFact(repo, fact, options.nowMs);
     yield* walkLogs({ ...common(options), prefix, repo: name, onFact });
   }
   yield* surveyPending(options, repo, `repos/${segment}/pending/`);
@@ -189,55 +192,6 @@ function makeRepo(backend: Backend, name: RepoName, pool: PoolSurvey): RepoSurve
   };
 }
 
-function noteFact(repo: RepoSurvey, { entry, event }: LogFact): void {
-  if (entry.log === 'commits') {
-    const commit = entry.name as GitSha;
-    noteBundle(repo, parseCommitRecord(event).bundle, commit, null);
-  } else if (entry.log === 'branches') {
-    const { branch, bundle, gitNew, extraOids, missing } = parseBranchRecord(event);
-    const name = `${branch} #${entry.n}`;
-    if (bundle !== null) noteBundle(repo, bundle, gitNew, name, missing);
-    noteExtra(repo, extraOids, gitNew, name);
-  } else if (entry.log === 'labels') {
-    const { label, bundle } = parseLabelRecord(event);
-    if (bundle !== null) noteBundle(repo, bundle, null, `label ${label}`);
-  }
-}
-
-function noteBundle(
-  repo: RepoSurvey,
-  bundle: Digest,
-  commit: GitSha | null,
-  name: string | null,
-  missing: readonly Digest[] | null = null,
-): void {
-  const fresh = { bundle, commit, names: [], tree: null, missing: null };
-  const tree: NamedTree = repo.trees.get(bundle) ?? fresh;
-  repo.trees.set(bundle, tree);
-  tree.commit ??= commit;
-  if (missing !== null) {
-    const { missing: before } = tree;
-    tree.missing = new Set(missing.filter((oid) => before === null || before.has(oid)));
-  }
-  if (name !== null && !tree.names.includes(name)) tree.names.push(name);
-}
-
-function noteExtra(
-  repo: RepoSurvey,
-  tree: Digest | null,
-  commit: GitSha | null,
-  name: string,
-): void {
-  if (tree === null || repo.trees.has(tree)) return;
-  repo.trees.set(tree, {
-    bundle: null,
-    commit,
-    names: [`${name}, commits in between`],
-    tree,
-    missing: null,
-  });
-}
-
 async function* surveyPending(
   options: FactsOptions,
   repo: RepoSurvey,
@@ -245,7 +199,7 @@ async function* surveyPending(
 ): AsyncGenerator<Finding> {
   const { backend } = options.survey;
   const open = new Map<string, Key>();
-  for await (const { key } of backend.list(prefix)) {
+  for await (const { key, createdAt } of backend.list(prefix)) {
     const kind = kindOfKey(key);
     if (kind.kind !== 'pending') continue;
     const { bytes, state, message } = await readChecked(common(options), key);
@@ -262,7 +216,9 @@ async function* surveyPending(
     } else if (kind.part === 'done') open.delete(kind.push);
     else {
       open.set(kind.push, key);
-      notePush(repo, openSealedJson(bytes, key), key);
+      if (keepsPending(policyOf(repo), options.nowMs, createdAt.getTime())) {
+        notePush(repo, openSealedJson(bytes, key), key);
+      }
     }
   }
   for (const key of open.values()) yield* notePending(options, repo, key);
@@ -282,7 +238,7 @@ async function* notePending(
 ): AsyncGenerator<Finding> {
   const there = await survey.backend.stat(key);
   const days = there === null ? 0 : Math.floor((nowMs - there.createdAt.getTime()) / DAY_MS);
-  if (days <= PENDING_DAYS_MAX) return;
+  if (days <= PENDING_DAYS) return;
   yield finding({
     severity: 'note',
     kind: 'pending',

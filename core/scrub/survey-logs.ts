@@ -16,6 +16,7 @@ import { checkBytes } from './prove-object.ts';
 export interface LogFact {
   readonly entry: LogEntryKey;
   readonly event: unknown;
+  readonly isHead: boolean;
 }
 
 export interface LogWalk {
@@ -80,7 +81,7 @@ class OneLog {
       yield this.#damage(key, kind.n, 'damaged', what);
     }
     this.#expected = previous as Digest | null;
-    this.#walk.onFact({ entry: kind, event });
+    this.#walk.onFact({ entry: kind, event, isHead: kind.n === this.#first.n });
   }
 
   async *end(): AsyncGenerator<Finding> {

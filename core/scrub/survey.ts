@@ -1,6 +1,7 @@
 /** What a scrub learns of a store: its pools, its repos, which bundles their logs name, which containers are bad. */
 import type { Backend } from '../backend/backend.ts';
 import type { BlobReader } from '../cas/blob-reader.ts';
+import type { CollectPolicies } from '../cas/condemned.ts';
 import type { ContainerKind } from '../cas/container-format.ts';
 import type { Containers } from '../cas/containers.ts';
 import type { FoundRecord, SegmentIndex } from '../cas/segment-index.ts';
@@ -26,6 +27,8 @@ export interface NamedTree {
 export interface PoolSurvey {
   readonly name: PoolName;
   readonly condemned: Set<ContainerId>;
+  /** How long repos keep what nothing names; null: nobody set any policy. */
+  policies: CollectPolicies | null;
   /** Sizes of the packs that were listed. */
   readonly packs: Map<ContainerId, number>;
   /** Packs that some segment leans on. */

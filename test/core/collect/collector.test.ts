@@ -9,6 +9,7 @@ import {
 } from '../../../core/collect/collector.ts';
 import { allBytes, parsePlan, planBytes, sharePercent } from '../../../core/collect/plan.ts';
 import { digestOf } from '../../../core/digest.ts';
+import { Scrub } from '../../../core/scrub/scrub.ts';
 import { blobOf } from '../../support/blob-of.ts';
 import { codeOf } from '../../support/code-of.ts';
 import { type CollectWorld, makeCollectWorld, NAME } from '../../support/collect-world.ts';
@@ -19,6 +20,15 @@ const BY = 'Ops <ops@example.org>';
 const ALL = { by: BY, limitPercent: 100 };
 const KEEP_A_WEEK = { unreferencedDays: 7, historyDays: 7, by: BY };
 const MIB = 1024 * 1024;
+
+/** What a check of the whole store calls damage. */
+async function damageOf({ memory }: CollectWorld): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { severity, message } of new Scrub({ backend: memory }).findings()) {
+    if (severity === 'damage') found.push(message);
+  }
+  return found;
+}
 
 async function collectAll(world: CollectWorld): Promise<void> {
   await condemnPlan(world.options, await makePlan(world.options), ALL);
@@ -73,6 +83,7 @@ describe('collection', () => {
     }
     await repository.close();
     expect(before - (await world.sizeBytes())).greaterThan(5 * MIB);
+    expect(await damageOf(world), 'what a policy let go is no damage').deep.equal([]);
     expect((await makePlan(world.options)).candidates, 'nothing is left to do').deep.equal([]);
   });
 
