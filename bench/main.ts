@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { DatamonError } from '../core/errors.ts';
+import { DatamonError, type ErrorCode } from '../core/errors.ts';
 import { EXIT, type ExitStatus } from '../core/io.ts';
 import type { Report } from './model.ts';
 import { type BenchCommand, parseOptions, USAGE } from './options.ts';
@@ -82,10 +82,14 @@ async function measure(command: BenchCommand): Promise<Report> {
   }
 }
 
+const STATUS: Partial<Record<ErrorCode, ExitStatus>> = {
+  INVALID: EXIT.usage,
+  CANCELLED: EXIT.interrupted,
+};
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof DatamonError)) throw error;
   say(error.message + (error.hint === undefined ? '' : `\n       ${error.hint}`));
-  process.exitCode = error.code === 'INVALID' ? EXIT.usage : EXIT.failure;
+  process.exitCode = STATUS[error.code] ?? EXIT.failure;
 }
