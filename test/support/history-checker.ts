@@ -68,6 +68,10 @@ export class HistoryChecker {
     for (const attempt of this.#open) this.end(attempt, ending);
   }
 
+  isAcknowledged(object: string): boolean {
+    return this.#objects.get(object)?.acknowledged === true;
+  }
+
   get counts(): { readonly objects: number; readonly acknowledged: number; readonly open: number } {
     let acknowledged = 0;
     for (const state of this.#objects.values()) acknowledged += state.acknowledged ? 1 : 0;
@@ -75,15 +79,17 @@ export class HistoryChecker {
     return { objects: this.#objects.size, acknowledged, open: this.#open.size };
   }
 
-  objectNames(): readonly string[] {
-    return [...this.#objects.keys()];
+  /** What is wrong, one sentence each. */
+  async check(sight: Sight): Promise<string[]> {
+    const wrong = await this.checkObjects(sight, [...this.#objects.keys()]);
+    for (const [name, log] of this.#logs) wrong.push(...(await checkLog(sight, name, log)));
+    return wrong;
   }
 
-  /** What is wrong, one sentence each; of objects, only those among `names` where given. */
-  async check(sight: Sight, names: readonly string[] = this.objectNames()): Promise<string[]> {
+  /** Of these objects alone. */
+  async checkObjects(sight: Sight, names: readonly string[]): Promise<string[]> {
     const wrong: string[] = [];
     for (const name of names) wrong.push(...(await this.#checkObject(sight, name)));
-    for (const [name, log] of this.#logs) wrong.push(...(await checkLog(sight, name, log)));
     return wrong;
   }
 

@@ -6,10 +6,10 @@
  * An actor is whatever work is run with its own view of the store. It sleeps, and sets timers, through its own view too: the clock moves
  * when such a turn is taken, however far. An actor can die at any turn, before or after the call was done, as a killed process does.
  */
-import { createRequire, syncBuiltinESMExports } from 'node:module';
 import type { Backend } from '../../core/backend/backend.ts';
 import type { Random } from '../../core/random.ts';
 import type { Choose } from './choosing.ts';
+import { compressAtOnce } from './compress-at-once.ts';
 import type { Verb } from './faulty-backend.ts';
 import { seededBytes } from './splitmix64.ts';
 import type { VirtualClock } from './virtual-clock.ts';
@@ -238,29 +238,4 @@ async function quiet(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     if (!process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))) return;
   }
-}
-
-interface Zlib {
-  zstdCompress: unknown;
-  zstdCompressSync: (bytes: Uint8Array, options: unknown) => Buffer;
-}
-const zlib = createRequire(import.meta.url)('node:zlib') as Zlib;
-const compressLater = zlib.zstdCompress;
-let atOnce = 0;
-
-/** Another thread's work cannot be waited for unseen, so compression is done here and now while actors run. */
-function compressAtOnce(): () => void {
-  atOnce += 1;
-  zlib.zstdCompress = (
-    bytes: Uint8Array,
-    options: unknown,
-    callback: (error: null, stored: Buffer) => void,
-  ) => callback(null, zlib.zstdCompressSync(bytes, options));
-  syncBuiltinESMExports();
-  return () => {
-    atOnce -= 1;
-    if (atOnce > 0) return;
-    zlib.zstdCompress = compressLater;
-    syncBuiltinESMExports();
-  };
 }

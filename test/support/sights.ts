@@ -56,6 +56,18 @@ export function sightOfRepository(
   };
 }
 
+/** Branches alone, whose trees may list what nobody stored. */
+export function sightOfBranches({ history }: Pick<Repository, 'history'>): Sight {
+  return {
+    digest: async () => null,
+    async entries(branch) {
+      const entries: string[] = [];
+      for await (const { event } of history.branchLog(branch)) entries.unshift(event.pushId);
+      return entries;
+    },
+  };
+}
+
 async function readTree(repository: Repository, bundle: Digest): Promise<void> {
   const { tree } = await repository.history.getBundle(bundle);
   const oids: Digest[] = [];
