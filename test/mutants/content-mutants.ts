@@ -75,8 +75,8 @@ export const CONTENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'records that lean on condemned containers are acknowledged',
     file: 'core/cas/committer.ts',
-    find: '      if (doomed.length === 0) return costs(shares, spent);',
-    replace: '      if (doomed.length >= 0) return costs(shares, spent);',
+    find: '      if (doomed.length === 0) {',
+    replace: '      if (doomed.length >= 0) {',
     tests: COMMIT,
   },
   {

@@ -6,6 +6,7 @@ import type { Backend } from '../../core/backend/backend.ts';
 import type { RepoName } from '../../core/keys.ts';
 import type { Repository } from '../../core/meta/repository.ts';
 import { openRepository } from '../../core/open-repository.ts';
+import { Scrub } from '../../core/scrub/scrub.ts';
 import type { Sight } from '../support/history-checker.ts';
 import { sightOfBackend, sightOfRepository } from '../support/sights.ts';
 
@@ -16,8 +17,8 @@ export interface OpenedStore {
   readonly backend: Backend;
   readonly repository: Repository;
   readonly sight: Sight;
-  /** Names of unfinished files, after the sweep of the opening. */
-  residue(): Promise<readonly string[]>;
+  /** Unfinished files that the sweep of the opening left, and what a scrub of the whole store calls damage. */
+  damage(): Promise<readonly string[]>;
 }
 
 export async function openSoakStore(
@@ -29,8 +30,15 @@ export async function openSoakStore(
     create: { by: 'soak', remote: null },
     spoolDir: `${root}-spool`,
   });
-  const residue = (): Promise<string[]> => readdir(join(root, 'tmp')).catch(() => []);
-  return { backend, repository, residue, sight: sightOfStore(backend, repository, options) };
+  const damage = async (): Promise<string[]> => {
+    const left = await readdir(join(root, 'tmp')).catch(() => []);
+    const found = left.map((name) => `an unfinished file is left: ${name}`);
+    for await (const { severity, message } of new Scrub({ backend }).findings()) {
+      if (severity === 'damage') found.push(`scrub: ${message}`);
+    }
+    return found;
+  };
+  return { backend, repository, damage, sight: sightOfStore(backend, repository, options) };
 }
 
 /** Bare objects and logs by their keys, files by their oids, branches by their names. */

@@ -63,6 +63,7 @@ export async function recordSimplePush(
       storedBytes: 0,
       packCount: 0,
       requestCount: 0,
+      resumedBytes: 0,
       durationMs: 0,
       reusedFrom: null,
       measured: false,

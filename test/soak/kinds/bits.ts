@@ -11,8 +11,8 @@ import { DatamonError } from '../../../core/errors.ts';
 import type { Key, RepoName } from '../../../core/keys.ts';
 import type { Entry } from '../../../core/meta/model.ts';
 import { openRepository } from '../../../core/open-repository.ts';
+import { proveObject } from '../../../core/scrub/prove-object.ts';
 import { compressAtOnce } from '../../support/compress-at-once.ts';
-import { proveStored } from '../../support/prove-stored.ts';
 import { fileEntry, recordSimplePush } from '../../support/simple-push.ts';
 import { sourceOf } from '../../support/source-of.ts';
 import { seededBytes, splitmix64 } from '../../support/splitmix64.ts';
@@ -102,14 +102,8 @@ async function readThrough(world: World, damaged: Stored): Promise<string> {
   }
 }
 
-async function isProved({ key, bytes }: Stored): Promise<boolean> {
-  try {
-    await proveStored(key, bytes);
-    return true;
-  } catch (error) {
-    if (error instanceof DatamonError) return false;
-    throw error;
-  }
+async function isProved(world: World, damaged: Stored): Promise<boolean> {
+  return (await proveObject(turned(world, damaged), damaged.key)).verdict === 'sound';
 }
 
 interface Turning extends Stored {
@@ -149,7 +143,8 @@ async function run(options: SoakOptions): Promise<SoakResult> {
     for (const turning of turnings(world, options)) {
       if (report.enough) break;
       const where = `bit ${turning.bit} of ${turning.key}`;
-      if (await isProved(turning)) report.broken({ what: `${where}: its proof holds`, replay });
+      if (await isProved(world, turning))
+        report.broken({ what: `${where}: its proof holds`, replay });
       if (done % READ_ONE_IN === 0) {
         const read = await readThrough(world, turning);
         if (read === 'right' || read === 'refused') outcomes[read] += 1;

@@ -78,8 +78,8 @@ async function run(options: SoakOptions): Promise<SoakResult> {
   if (planted === 'a file is lost') await loseOne(root);
   await killServer(server);
   await proxy.close();
-  const { repository, sight } = await openSoakStore(root, { trees: 'all' });
-  for (const what of await history.check(sight)) broken(seed, what);
+  const { repository, sight, damage } = await openSoakStore(root, { trees: 'all' });
+  for (const what of [...(await history.check(sight)), ...(await damage())]) broken(seed, what);
   await repository.close();
   return { done, facts: { ...facts, requests: proxy.requestCount, faults: proxy.faultCount } };
 }

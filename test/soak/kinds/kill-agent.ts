@@ -14,7 +14,7 @@ import type { SoakKind, SoakOptions, SoakResult } from '../kind.ts';
 import { type Programs, preparePrograms, type Started, startProgram } from '../programs.ts';
 import { openSoakStore } from '../sight-of-store.ts';
 
-const ALIVE_MAX_MS = 900;
+const ALIVE_MAX_MS = 1500;
 const KILLS_PER_LOOK = 20;
 const INIT = {
   event: 'init',

@@ -85,6 +85,7 @@ async function run(options: SoakOptions): Promise<SoakResult> {
       'acknowledged',
     );
   await look();
+  for (const what of await (await openSoakStore(root)).damage()) broken(what);
   return {
     done,
     facts: { pushes, failedPushes, readyMaxMs, acknowledged: history.counts.acknowledged },

@@ -80,8 +80,7 @@ class Reign {
     const opened = await openSoakStore(this.root, { trees: 'all' });
     const wrong = await this.history.check(opened.sight);
     wrong.push(...(await this.history.strangers(opened.sight)));
-    const residue = await opened.residue();
-    if (residue.length > 0) wrong.push(`unfinished files are left: ${residue}`);
+    wrong.push(...(await opened.damage()));
     for (const what of wrong) this.#broken(seed, what);
     await opened.repository.close();
     if (!this.#options.report.enough) await rm(this.root, { recursive: true, force: true });

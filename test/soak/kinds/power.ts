@@ -5,10 +5,10 @@
  */
 import { crc32 } from 'node:zlib';
 import { openLocalBackend } from '../../../backends/local.ts';
-import type { LocalHost } from '../../../backends/local-temp.ts';
 import { collect } from '../../../core/bytes.ts';
 import { type Digest, digestOf } from '../../../core/digest.ts';
 import type { RepoName } from '../../../core/keys.ts';
+import type { LocalHost } from '../../../core/local-host.ts';
 import type { Entry } from '../../../core/meta/model.ts';
 import { type DirectRepository, openRepository } from '../../../core/open-repository.ts';
 import { compressAtOnce } from '../../support/compress-at-once.ts';

@@ -132,8 +132,7 @@ async function tryTarget(options: SoakOptions, programs: Programs, target: Targe
   const problems = lines.filter((line) => line.startsWith('stuck '));
   const opened = await openSoakStore(root, { trees: 'all' });
   problems.push(...(await history.check(opened.sight)), ...(await history.strangers(opened.sight)));
-  const residue = await opened.residue();
-  if (residue.length > 0) problems.push(`unfinished files are left: ${residue}`);
+  problems.push(...(await opened.damage()));
   const isDone = lines.at(-1) === 'done';
   if (!isDone && signal === null) problems.push(`the process gave up: ${said}`);
   const replay = `npm run soak -- --only syscalls --count 100000    (${nameOf(target)})`;
