@@ -14,7 +14,9 @@ import type { SoakKind, SoakOptions, SoakResult } from '../kind.ts';
 import { type Programs, preparePrograms, type Started, startProgram } from '../programs.ts';
 import { openSoakStore } from '../sight-of-store.ts';
 
-const ALIVE_MAX_MS = 1500;
+/** How many lines an agent may say, progress too, and how much longer it lives then. */
+const LINES_MAX = 8;
+const MOMENT_MAX_MS = 60;
 const KILLS_PER_LOOK = 20;
 const INIT = {
   event: 'init',
@@ -57,22 +59,32 @@ class Uploads {
 
   /** One agent's life. */
   async spend(random: () => number): Promise<void> {
-    const agent = this.#start();
+    let linesLeft = 1 + Math.floor(random() * LINES_MAX);
+    let saidEnough = (): void => {};
+    const isDue = new Promise<void>((resolve) => {
+      saidEnough = resolve;
+    });
+    const agent = this.#start(() => {
+      linesLeft -= 1;
+      if (linesLeft === 0) saidEnough();
+    });
     agent.child.stdin?.on('error', () => {});
     this.#send(agent, INIT);
-    await Promise.race([sleep(random() * ALIVE_MAX_MS), agent.ended]);
+    await Promise.race([isDue, agent.ended]);
+    await sleep(random() * MOMENT_MAX_MS);
     agent.child.kill('SIGKILL');
     const { signal, said } = await agent.ended;
     if (signal !== 'SIGKILL') this.#broken(`the agent ended by itself: ${said}`);
     if (this.#attempt !== null) this.history.end(this.#attempt, 'unknown');
   }
 
-  #start(): Started {
+  #start(onLine: () => void): Started {
     const agent: Started = startProgram(
       this.#programs,
       'agent/main.ts',
       [],
       (line) => {
+        onLine();
         void this.#answer(agent, JSON.parse(line) as Answer);
       },
       this.#clone,

@@ -16,8 +16,9 @@ import { type OpenedStore, openSoakStore } from '../sight-of-store.ts';
 const KILLS_PER_STORE = 250;
 const KILLS_PER_FULL_LOOK = 25;
 const AT_ONCE = 4;
-/** How long a process is let work; and how many of them are not even let begin. */
-const WORK_MAX_MS = 250;
+/** How many lines a process may say, and how much longer it lives then; and how many of them are not even let begin. */
+const LINES_MAX = 20;
+const MOMENT_MAX_MS = 20;
 const EARLY_SHARE = 0.1;
 const START_MAX_MS = 150;
 
@@ -40,20 +41,25 @@ class Reign {
   async spend(seed: number): Promise<void> {
     const random = splitmix64(seed);
     const told = new Told(this.history);
-    let ready = (): void => {};
-    const isReady = new Promise<void>((resolve) => {
-      ready = resolve;
+    let linesLeft = 1 + Math.floor(random() * LINES_MAX);
+    let saidEnough = (): void => {};
+    const isDue = new Promise<void>((resolve) => {
+      saidEnough = resolve;
     });
     const { child, ended } = startProgram(
       this.#programs,
       'test/soak/store-writer.ts',
       [this.root, String(seed), this.#options.planted ?? ''],
-      (line) => (line === 'ready' ? ready() : told.note(line)),
+      (line) => {
+        told.note(line);
+        linesLeft -= 1;
+        if (linesLeft === 0) saidEnough();
+      },
     );
     if (random() < EARLY_SHARE) await sleep(random() * START_MAX_MS);
     else {
-      await Promise.race([isReady, ended]);
-      await sleep(random() * WORK_MAX_MS);
+      await Promise.race([isDue, ended]);
+      await sleep(random() * MOMENT_MAX_MS);
     }
     child.kill('SIGKILL');
     const { signal, said } = await ended;
