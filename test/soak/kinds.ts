@@ -2,6 +2,7 @@
 import type { SoakKind } from './kind.ts';
 import { bits } from './kinds/bits.ts';
 import { flaky } from './kinds/flaky.ts';
+import { gc } from './kinds/gc.ts';
 import { kill } from './kinds/kill.ts';
 import { killTheAgent } from './kinds/kill-agent.ts';
 import { killTheServer } from './kinds/kill-server.ts';
@@ -18,4 +19,5 @@ export const KINDS: readonly SoakKind[] = [
   bits,
   writers,
   flaky,
+  gc,
 ];
