@@ -44,6 +44,8 @@ export interface OpenRepositoryOptions {
   readonly evict?: (key: Key) => Promise<boolean>;
   /** Where packs end; tests choose it small. */
   readonly packSizeMaxBytes?: number;
+  /** Calls `run` after `delayMs`; a timer unless told otherwise. */
+  readonly schedule?: (delayMs: number, run: () => void) => void;
   /** Where people can look at the repo. */
   readonly webUrl?: string;
 }
@@ -78,6 +80,7 @@ export async function openRepository(
     ...(options.journal && { journal: options.journal }),
     ...(options.evict && { evict: options.evict }),
     ...(options.packSizeMaxBytes && { packSizeMaxBytes: options.packSizeMaxBytes }),
+    ...(options.schedule && { schedule: options.schedule }),
   });
   const { blobs, pages, ingest } = stores;
   const locks = new DirectLocks({ backend, repo: name, random });

@@ -35,20 +35,21 @@ export interface Chunker {
 
 export function createChunker(parameters: ChunkerParameters): Chunker {
   checkParameters(parameters);
-  const table = gearTable(parameters.seed);
   const { minBytes, averageBytes, maxBytes } = parameters;
   const averageBits = Math.round(Math.log2(averageBytes));
   const hardMask = topBits(averageBits + NORMALISATION_BITS);
   const easyMask = topBits(averageBits - NORMALISATION_BITS);
-  const rolling: Rolling = { table, hash: 0 };
+  // Made by the first cut: whoever only reads makes none.
+  let rolling: Rolling | null = null;
 
   function cut(bytes: Uint8Array, start: number, end: number, isLast: boolean): number {
+    rolling ??= { table: gearTable(parameters.seed), hash: 0 };
     const maxEnd = start + maxBytes;
     const scanEnd = Math.min(end, maxEnd);
     const warm = start + minBytes;
     if (scanEnd > warm) {
       const averageEnd = Math.min(start + averageBytes, scanEnd);
-      rolling.hash = warmUp(table, bytes, warm);
+      rolling.hash = warmUp(rolling.table, bytes, warm);
       const early = scan(rolling, bytes, warm, averageEnd, hardMask);
       if (early >= 0) return early;
       const late = scan(rolling, bytes, averageEnd, scanEnd, easyMask);

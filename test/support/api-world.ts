@@ -2,11 +2,11 @@
 
 import { type OpenOptions, openRepositoryUrl } from '../../client/open.ts';
 import type { Pace, RetryNotice } from '../../client/retry.ts';
-import type { BlobSource } from '../../core/cas/blob-store.ts';
-import { digestOf } from '../../core/digest.ts';
 import type { Repository } from '../../core/meta/repository.ts';
 import { splitmix64 } from './splitmix64.ts';
 import { makeTempDir } from './temp-dir.ts';
+
+export { sourceOf } from './source-of.ts';
 
 /** Sleeps not at all and remembers how long it should have. */
 export function createFastPace(seed = 1): Pace & { readonly sleeps: number[] } {
@@ -19,19 +19,6 @@ export function createFastPace(seed = 1): Pace & { readonly sleeps: number[] } {
     },
     now: () => Date.parse('2026-01-01T00:00:00Z'),
     random: splitmix64(seed),
-  };
-}
-
-export function sourceOf(bytes: Buffer, label?: string): BlobSource {
-  return {
-    oid: digestOf(bytes),
-    sizeBytes: bytes.length,
-    async *open() {
-      for (let start = 0; start < bytes.length; start += 65_536) {
-        yield bytes.subarray(start, start + 65_536);
-      }
-    },
-    ...(label !== undefined && { label }),
   };
 }
 

@@ -59,6 +59,19 @@ export class CrashFs implements LocalFs {
     return after;
   }
 
+  /** Every file by its path, with its bytes as a reader sees them now. No call, so none that could fail. */
+  files(): ReadonlyMap<string, Buffer> {
+    const found = new Map<string, Buffer>();
+    const walk = (folder: FolderNode, path: string): void => {
+      for (const [name, node] of folder.volatile) {
+        if (node.kind === 'folder') walk(node, `${path}/${name}`);
+        else found.set(`${path}/${name}`, node.volatile);
+      }
+    };
+    walk(this.#root, '');
+    return found;
+  }
+
   async open(path: string, how: 'create' | 'read' | 'folder'): Promise<LocalFile> {
     return this.#step(`${how} ${path}`, () => {
       const entries = this.#entries(dirname(path));

@@ -1,7 +1,11 @@
-/** A backend that fails as planned: which call of which verb, and how. Faults are planned, never random; `describe` prints the plan. */
-import type { Backend, Body, ByteRange } from '../../core/backend/backend.ts';
+/**
+ * A backend that fails as planned: which call of which verb, every so many calls, or a share of them that a seed picks. Faults are
+ * planned, never random: `describe` prints the plan, `replay` the one line that brings about what happened.
+ */
+import type { Backend, Body, ByteRange, ObjectInfo } from '../../core/backend/backend.ts';
 import { DatamonError } from '../../core/errors.ts';
 import type { Key } from '../../core/keys.ts';
+import { splitmix64 } from './splitmix64.ts';
 
 export type Verb = 'putIfAbsent' | 'get' | 'stat' | 'list' | 'remove' | 'now';
 
@@ -17,7 +21,20 @@ type Fault =
   /** One bit of what is read is wrong. */
   | { readonly kind: 'flip bit'; readonly bit: number }
   /** A list does not show these keys. */
-  | { readonly kind: 'stale list'; readonly hides: (key: string) => boolean };
+  | { readonly kind: 'stale list'; readonly hides: (key: string) => boolean }
+  /** A list ends after so many keys as if these were all. */
+  | { readonly kind: 'partial list'; readonly count: number }
+  /** A list shows each key twice. */
+  | { readonly kind: 'repeating list' };
+
+/** What befalls every so many calls, or a share of them. */
+interface Rule {
+  readonly text: string;
+  readonly applies: (verb: Verb, nth: number) => Fault | undefined;
+}
+
+/** Which calls a rule is about: all but `now` unless told otherwise. */
+const RULED_VERBS: readonly Verb[] = ['putIfAbsent', 'get', 'stat', 'list', 'remove'];
 
 const unavailable = (what: string): DatamonError =>
   new DatamonError('UNAVAILABLE', `planned fault: ${what}`);
@@ -25,6 +42,8 @@ const unavailable = (what: string): DatamonError =>
 export class FaultPlan {
   readonly #faults = new Map<string, Fault>();
   readonly #counts = new Map<Verb, number>();
+  readonly #rules: Rule[] = [];
+  readonly #happened: string[] = [];
 
   /** Calls are counted from 1, per verb. */
   fail(verb: Verb, nth: number, error = unavailable(`${verb} ${nth} fails`)): this {
@@ -59,18 +78,60 @@ export class FaultPlan {
     return this.#plan('list', nth, { kind: 'stale list', hides });
   }
 
+  partialList(nth: number, count: number): this {
+    return this.#plan('list', nth, { kind: 'partial list', count });
+  }
+
+  repeatingList(nth: number): this {
+    return this.#plan('list', nth, { kind: 'repeating list' });
+  }
+
+  /** The kth, 2kth, … call of each of these verbs fails. */
+  failEvery(k: number, verbs: readonly Verb[] = RULED_VERBS): this {
+    return this.#rule(`fail every ${k} of ${verbs}`, (verb, nth) =>
+      verbs.includes(verb) && nth % k === 0
+        ? { kind: 'fail', error: unavailable(`${verb} ${nth} fails, as every ${k} does`) }
+        : undefined,
+    );
+  }
+
+  /** This share of calls fails, as the seed decides: one half before anything was done, the other half after. */
+  failShare(share: number, seed: number, verbs: readonly Verb[] = RULED_VERBS): this {
+    const random = splitmix64(seed);
+    return this.#rule(`fail ${share * 100} % of ${verbs} by seed ${seed}`, (verb, nth) => {
+      if (!verbs.includes(verb) || random() >= share) return undefined;
+      const error = unavailable(`${verb} ${nth} fails by seed ${seed}`);
+      return { kind: random() < 0.5 ? 'fail' : 'lose acknowledgement', error };
+    });
+  }
+
   /** One line per fault that has not happened yet. */
   describe(): string {
-    return [...this.#faults].map(([call, { kind }]) => `${call}: ${kind}`).join('\n');
+    const planned = [...this.#faults].map(([call, { kind }]) => `${call}: ${kind}`);
+    return [...planned, ...this.#rules.map(({ text }) => text)].join('\n');
+  }
+
+  /** What happened so far, on one line: the same faults planned by their numbers bring it about again. */
+  replay(): string {
+    return this.#happened.join('; ');
   }
 
   /** Counts a call and takes out the fault planned for it. */
   next(verb: Verb): Fault | undefined {
     const nth = (this.#counts.get(verb) ?? 0) + 1;
     this.#counts.set(verb, nth);
-    const fault = this.#faults.get(`${verb} ${nth}`);
+    const planned = this.#faults.get(`${verb} ${nth}`);
     this.#faults.delete(`${verb} ${nth}`);
+    // Each rule is asked, so that what one of them decides does not hang on the others.
+    const ruled = this.#rules.map(({ applies }) => applies(verb, nth)).find(Boolean);
+    const fault = planned ?? ruled;
+    if (fault !== undefined) this.#happened.push(`${verb} ${nth}: ${fault.kind}`);
     return fault;
+  }
+
+  #rule(text: string, applies: Rule['applies']): this {
+    this.#rules.push({ text, applies });
+    return this;
   }
 
   #plan(verb: Verb, nth: number, fault: Fault): this {
@@ -94,18 +155,30 @@ export function createFaultyBackend(backend: Backend, plan: FaultPlan): Backend 
       call('putIfAbsent', () => backend.putIfAbsent(key, body)),
     get: (key, range) => faultyRead(backend, plan, key, range),
     stat: (key) => call('stat', () => backend.stat(key)),
-    async *list(prefix, after) {
-      const fault = plan.next('list');
-      if (fault?.kind === 'fail') throw fault.error;
-      if (fault?.kind === 'delay') await fault.until;
-      for await (const found of backend.list(prefix, after)) {
-        if (fault?.kind !== 'stale list' || !fault.hides(found.key)) yield found;
-      }
-      if (fault?.kind === 'lose acknowledgement') throw fault.error;
-    },
+    list: (prefix, after) => faultyList(backend, plan, prefix, after),
     remove: (key) => call('remove', () => backend.remove(key)),
     now: () => call('now', () => backend.now()),
   };
+}
+
+async function* faultyList(
+  backend: Backend,
+  plan: FaultPlan,
+  prefix: string,
+  after: string | undefined,
+): AsyncIterable<ObjectInfo> {
+  const fault = plan.next('list');
+  if (fault?.kind === 'fail') throw fault.error;
+  if (fault?.kind === 'delay') await fault.until;
+  let count = 0;
+  for await (const found of backend.list(prefix, after)) {
+    if (fault?.kind === 'partial list' && count >= fault.count) return;
+    if (fault?.kind === 'stale list' && fault.hides(found.key)) continue;
+    count += 1;
+    yield found;
+    if (fault?.kind === 'repeating list') yield found;
+  }
+  if (fault?.kind === 'lose acknowledgement') throw fault.error;
 }
 
 async function* faultyRead(

@@ -87,6 +87,44 @@ describe('planned faults', () => {
     expect(await listed(backend, '')).to.deep.equal(['a', 'abcd', 'b']);
   });
 
+  it('end lists early or repeat them', async () => {
+    const memory = createMemoryBackend();
+    await put(memory, 'a', 'b', 'c');
+    const plan = new FaultPlan().partialList(1, 2).repeatingList(2).partialList(3, 0);
+    const backend = createFaultyBackend(memory, plan);
+    expect(await listed(backend, '')).to.deep.equal(['a', 'b']);
+    expect(await listed(backend, '')).to.deep.equal(['a', 'a', 'b', 'b', 'c', 'c']);
+    expect(await listed(backend, '')).to.deep.equal([]);
+  });
+
+  it('befall every kth call, or a share of them by seed, and tell the line that replays them', async () => {
+    const run = async (plan: FaultPlan): Promise<number[]> => {
+      const backend = createFaultyBackend(createMemoryBackend(), plan);
+      const failed: number[] = [];
+      for (let nth = 1; nth <= 400; nth += 1) {
+        await backend.stat(asKey('a')).catch(() => failed.push(nth));
+        await backend.now();
+      }
+      return failed;
+    };
+    const every = new FaultPlan().failEvery(100);
+    expect(await run(every)).to.deep.equal([100, 200, 300, 400]);
+    expect(every.replay()).to.match(/^stat 100: fail; stat 200: fail; /);
+    const half = await run(new FaultPlan().failShare(0.5, 3));
+    expect(half).to.have.length.within(160, 240);
+    expect(await run(new FaultPlan().failShare(0.5, 3))).to.deep.equal(half);
+    expect(await run(new FaultPlan().failShare(0.5, 4))).to.not.deep.equal(half);
+    expect(await run(new FaultPlan().failShare(0.99, 3))).to.have.length.within(385, 400);
+    expect(new FaultPlan().failShare(0.5, 3).describe()).to.contain('50 %').and.contain('seed 3');
+  });
+
+  it('of a share fail calls before and after they were done', async () => {
+    const memory = createMemoryBackend();
+    const backend = createFaultyBackend(memory, new FaultPlan().failShare(1, 1));
+    for (let n = 0; n < 40; n += 1) await codeOf(put(backend, `k/${n}`));
+    expect((await listed(memory, '')).length).to.be.within(10, 30);
+  });
+
   it('delay a call until they are let', async () => {
     let openGate = (): void => {};
     const gate = new Promise<void>((resolve) => {

@@ -5,7 +5,10 @@ import { createPrefixedBackend } from '../../../core/backend/prefixed.ts';
 import { createReadOnlyBackend } from '../../../core/backend/read-only.ts';
 import { createRetryingBackend } from '../../../core/backend/retrying.ts';
 import { describeBackend, excuseWriting } from '../../conformance/backend.ts';
+import { byTape } from '../../support/choosing.ts';
 import { createFaultyBackend, FaultPlan } from '../../support/faulty-backend.ts';
+import { Interleaving } from '../../support/interleaving.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const patientWorld = { nowMs: () => 0, sleep: async () => {}, random: () => 0 };
 
@@ -35,4 +38,24 @@ describeBackend('read-only', {
 
 describeBackend('faulty, nothing planned', {
   open: async () => ({ backend: createFaultyBackend(createMemoryBackend(), new FaultPlan()) }),
+});
+
+describeBackend('an actor’s view of a store, alone there', {
+  open: async () => {
+    const clock = new VirtualClock();
+    const backend = createMemoryBackend({ now: clock.now });
+    const play = new Interleaving({ backend, clock, choose: byTape([]), stuckAfterMs: 60_000 });
+    let close = (): void => {};
+    const closed = new Promise<void>((resolve) => {
+      close = resolve;
+    });
+    const over = play.run({ checks: () => closed });
+    return {
+      backend: play.actor('checks').backend,
+      close: async () => {
+        close();
+        await over;
+      },
+    };
+  },
 });
