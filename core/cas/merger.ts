@@ -64,7 +64,7 @@ export class Merger {
   /** The segments to merge next, the same ones for everybody who sees the same segments. */
   #due(): readonly Segment[] | null {
     const { index, tablesSizeMaxBytes = MERGE_TABLES_SIZE_MAX_BYTES } = this.#options;
-    const live = index.segments();
+    const live = withoutTwins(index.segments());
     for (let tier = 0; tier < SEGMENT_TIER_MAX; tier += 1) {
       const group = live
         .filter(({ ref }) => ref.tier === tier && !this.#unreadable.has(ref.id))
@@ -77,7 +77,17 @@ export class Merger {
     return null;
   }
 
+  /** Whether somebody else merged some of them meanwhile: everybody begins with the same ones, and one merge of them is enough. */
+  async #wasFaster(ids: readonly ContainerId[]): Promise<boolean> {
+    const { index } = this.#options;
+    await index.refresh();
+    const live = new Set(index.segments().map(({ ref }) => ref.id));
+    return ids.some((id) => !live.has(id));
+  }
+
   async #merge(group: readonly Segment[]): Promise<void> {
+    const replaces = group.map(({ ref }) => ref.id);
+    if (await this.#wasFaster(replaces)) return;
     const packs = new PackWriter(this.#options);
     try {
       const moved = new MovedFrames();
@@ -91,7 +101,7 @@ export class Merger {
         }
       }
       const tier = (group[0]?.ref.tier ?? 0) + 1;
-      const replaces = group.map(({ ref }) => ref.id);
+      if (await this.#wasFaster(replaces)) return;
       const merged = await publishSegment(this.#options, { tier, records, waiting: [], replaces });
       await this.#copyOutDoomed(records, merged);
     } finally {
@@ -152,6 +162,18 @@ export class Merger {
       throw error;
     }
   }
+}
+
+/** Segments that replace the very same ones hold the same records: merging one of them on is enough. */
+function withoutTwins(segments: readonly Segment[]): Segment[] {
+  const firsts = new Map<string, Segment>();
+  for (const segment of segments) {
+    const { ref, replaces } = segment;
+    const name = replaces.length === 0 ? ref.id : [...replaces].sort().join();
+    const first = firsts.get(name);
+    if (first === undefined || ref.id < first.ref.id) firsts.set(name, segment);
+  }
+  return [...firsts.values()];
 }
 
 const inlinedBytes = (ref: Segment['ref']): number =>

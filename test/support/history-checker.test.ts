@@ -140,6 +140,26 @@ describe('history checker', () => {
     expect(await world.history.check(other)).to.deep.equal(['log log/ was rewritten at entry 1']);
   });
 
+  it('asks of no look what was acknowledged while it was taken', async () => {
+    const { history, sight } = makeWorld();
+    const store = history.begin({ kind: 'object', name: 'k/a', content: digestOf('k/a') });
+    const append = history.begin({ kind: 'entry', name: LOG, content: 'one' });
+    const slow: Sight = {
+      async digest(name) {
+        const found = await sight.digest(name);
+        history.end(store, 'acknowledged');
+        return found;
+      },
+      async entries(log) {
+        const found = await sight.entries(log);
+        history.end(append, 'acknowledged');
+        return found;
+      },
+    };
+    expect(await history.check(slow)).to.deep.equal([]);
+    expect(await history.check(sight)).to.have.length(2);
+  });
+
   it('takes the open attempts of the dead as unknown', async () => {
     const { history, sight } = makeWorld();
     history.begin({ kind: 'object', name: 'k/a', content: digestOf('k/a') });

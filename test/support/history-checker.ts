@@ -104,11 +104,13 @@ export class HistoryChecker {
 
   async #checkObject(sight: Sight, name: string): Promise<string[]> {
     const state = this.#object(name);
+    // As of before the look: what is acknowledged or seen while it is taken need not be in it.
+    const { acknowledged, seen } = state;
     const digest = await reading(() => sight.digest(name));
     if (digest instanceof Error) return [`${name} does not read: ${digest.message}`];
     if (digest === null) {
-      if (state.acknowledged) return [`${name} was acknowledged and is gone`];
-      return state.seen === null ? [] : [`${name} was seen and is gone`];
+      if (acknowledged) return [`${name} was acknowledged and is gone`];
+      return seen === null ? [] : [`${name} was seen and is gone`];
     }
     if (!state.contents.has(digest)) return [`${name} reads as ${digest}, which nobody stored`];
     if (state.seen !== null && state.seen !== digest) return [`${name} has changed`];
@@ -138,6 +140,9 @@ export class HistoryChecker {
 }
 
 async function checkLog(sight: Sight, name: string, log: LogState): Promise<string[]> {
+  // As of before the look: what is acknowledged or seen while it is taken need not be in it.
+  const acknowledged = [...log.acknowledged];
+  const { seen } = log;
   const entries = await reading(() => sight.entries(name));
   if (entries instanceof Error) return [`log ${name} does not read: ${entries.message}`];
   const wrong: string[] = [];
@@ -147,12 +152,12 @@ async function checkLog(sight: Sight, name: string, log: LogState): Promise<stri
     if (!log.attempted.has(text)) wrong.push(`log ${name} has ${text}, which nobody appended`);
     if (count > 1) wrong.push(`log ${name} has ${text} ${count} times`);
   }
-  for (const text of log.acknowledged) {
+  for (const text of acknowledged) {
     if (!counts.has(text)) wrong.push(`log ${name} has lost ${text}, which was acknowledged`);
   }
-  const rewritten = log.seen.findIndex((text, index) => entries[index] !== text);
+  const rewritten = seen.findIndex((text, index) => entries[index] !== text);
   if (rewritten >= 0) wrong.push(`log ${name} was rewritten at entry ${rewritten + 1}`);
-  if (wrong.length === 0) log.seen = entries;
+  if (wrong.length === 0 && entries.length > log.seen.length) log.seen = entries;
   return wrong;
 }
 

@@ -383,6 +383,22 @@ describe('merging', () => {
     for (const oid of oids) expect(await readBlob(third, oid)).length(3000);
   });
 
+  it('is left to whoever was faster', async () => {
+    const world = await makeCasWorld();
+    for (let seed = 0; seed < MERGE_SEGMENT_COUNT - 1; seed += 1) await putOne(world.stores, seed);
+    const [first, second] = [await world.reopen(), await world.reopen()];
+    await second.blobs.has([digestOf('absent')]);
+    await putOne(first, 100);
+    await first.close();
+    await putOne(second, 101);
+    await second.close();
+    const tiers = (await segmentsOf(world.backend)).map(
+      ({ key }) => parseSegmentKey(REPO, key)?.tier,
+    );
+    expect(tiers.filter((tier) => tier === 1)).length(1);
+    expect(tiers).length(MERGE_SEGMENT_COUNT + 2);
+  });
+
   it('that fails changes nothing and fails nobody', async () => {
     const plan = new FaultPlan();
     const memory = createMemoryBackend();
