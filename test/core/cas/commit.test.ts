@@ -386,10 +386,28 @@ describe('merging', () => {
   it('is left to whoever was faster', async () => {
     const world = await makeCasWorld();
     for (let seed = 0; seed < MERGE_SEGMENT_COUNT - 1; seed += 1) await putOne(world.stores, seed);
-    const [first, second] = [await world.reopen(), await world.reopen()];
-    await second.blobs.has([digestOf('absent')]);
+    const early = new Set((await segmentsOf(world.backend)).map(({ key }) => key));
+    const first = await world.reopen();
     await putOne(first, 100);
     await first.close();
+    // One who sees nothing of that before his own segment is there, as if both had begun at once.
+    let isOwnStored = false;
+    const second = await world.reopen({
+      backend: {
+        ...world.backend,
+        async putIfAbsent(key, body) {
+          const outcome = await world.backend.putIfAbsent(key, body);
+          isOwnStored = true;
+          return outcome;
+        },
+        async *list(prefix, after) {
+          for await (const found of world.backend.list(prefix, after)) {
+            const isSegment = parseSegmentKey(REPO, found.key) !== null;
+            if (isOwnStored || !isSegment || early.has(found.key)) yield found;
+          }
+        },
+      },
+    });
     await putOne(second, 101);
     await second.close();
     const tiers = (await segmentsOf(world.backend)).map(
