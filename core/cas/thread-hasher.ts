@@ -46,23 +46,16 @@ export function createThreadHasher(sizeBytes: number): ThreadHasher {
 let thread: HashThread | null = null;
 
 class HashThread {
-  readonly #worker: Worker;
+  readonly #onDeath: () => void;
+  /** Started once there is something to send. */
+  #worker: Worker | null = null;
   readonly #inputs = new Map<number, Input>();
   /** Shared memory of inputs that ended; never more than were hashed at once. */
   readonly #pieces: Uint8Array[] = [];
   #lastId = 0;
 
   constructor(onDeath: () => void) {
-    const file = `./hash-worker${extname(import.meta.filename)}`;
-    this.#worker = new Worker(new URL(file, import.meta.url));
-    this.#worker.unref();
-    this.#worker.on('message', ({ id, digest }: HashAnswer) => {
-      this.#inputs.get(id)?.hear(digest as Digest | undefined);
-    });
-    this.#worker.on('error', (error) => {
-      onDeath();
-      for (const input of this.#inputs.values()) input.fail(error);
-    });
+    this.#onDeath = onDeath;
   }
 
   begin(): ThreadHasher {
@@ -72,18 +65,36 @@ class HashThread {
       { length: PIECES_PER_INPUT },
       () => this.#pieces.pop() ?? new Uint8Array(new SharedArrayBuffer(PIECE_SIZE_BYTES)),
     );
-    const send = (bytes: Uint8Array | null, end: HashRequest['end']): void => {
-      const request: HashRequest = { id, bytes, end };
-      this.#worker.postMessage(request);
-    };
-    const input = new Input(pieces, send, (freed) => {
-      this.#inputs.delete(id);
-      this.#pieces.push(...freed);
-      if (this.#inputs.size === 0) this.#worker.unref();
-    });
+    const input = new Input(
+      pieces,
+      (bytes, end) => this.#send({ id, bytes, end }),
+      (freed) => {
+        this.#inputs.delete(id);
+        this.#pieces.push(...freed);
+        if (this.#inputs.size === 0) this.#worker?.unref();
+      },
+    );
     this.#inputs.set(id, input);
-    this.#worker.ref();
     return input;
+  }
+
+  #send(request: HashRequest): void {
+    this.#worker ??= this.#start();
+    this.#worker.ref();
+    this.#worker.postMessage(request);
+  }
+
+  #start(): Worker {
+    const file = `./hash-worker${extname(import.meta.filename)}`;
+    const worker = new Worker(new URL(file, import.meta.url));
+    worker.on('message', ({ id, digest }: HashAnswer) => {
+      this.#inputs.get(id)?.hear(digest as Digest | undefined);
+    });
+    worker.on('error', (error) => {
+      this.#onDeath();
+      for (const input of this.#inputs.values()) input.fail(error);
+    });
+    return worker;
   }
 }
 
@@ -97,6 +108,7 @@ class Input implements ThreadHasher {
   /** Sent and not yet answered, oldest first: answers come in this order. */
   readonly #sent: Uint8Array[] = [];
   #filled = 0;
+  #isUnderWay = false;
   #failure: { readonly error: unknown } | null = null;
   #wake: (() => void) | null = null;
   #digest: Digest | null = null;
@@ -123,6 +135,7 @@ class Input implements ThreadHasher {
   }
 
   async digest(): Promise<Digest> {
+    if (!this.#isUnderWay) return this.#digestHere();
     if (this.#filled > 0) this.#handOver();
     this.#send(null, 'tell');
     while (this.#digest === null) await this.#news();
@@ -132,7 +145,7 @@ class Input implements ThreadHasher {
 
   drop(): void {
     if (this.#ended) return;
-    this.#send(null, 'drop');
+    if (this.#isUnderWay) this.#send(null, 'drop');
     // Pieces that are being hashed are not handed to another input; they are garbage once the thread lets go of them.
     this.#sent.length = 0;
     this.#end();
@@ -155,10 +168,19 @@ class Input implements ThreadHasher {
     await this.update(rest);
   }
 
+  /** What fits one piece is not worth a round trip. */
+  #digestHere(): Digest {
+    const hasher = createHasher();
+    hasher.update((this.#free[0] as Uint8Array).subarray(0, this.#filled));
+    this.#end();
+    return hasher.digest();
+  }
+
   #handOver(): void {
     const piece = this.#free.shift();
     if (piece === undefined) return;
     this.#sent.push(piece);
+    this.#isUnderWay = true;
     this.#send(piece.subarray(0, this.#filled), 'not yet');
     this.#filled = 0;
   }
