@@ -4,7 +4,7 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NotedPack, UploadJournal } from '../core/cas/upload-journal.ts';
+import { type NotedPack, RESUMABLE_DAYS, type UploadJournal } from '../core/cas/upload-journal.ts';
 import { digestOf } from '../core/digest.ts';
 import { openSealedJson, sealJson } from '../core/json.ts';
 import { type ContainerId, parseContainerId, type RepoName } from '../core/keys.ts';
@@ -14,7 +14,7 @@ import { count, nullable, type Parse, record, text, textUpTo } from '../core/sha
 const VERSION = 1;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** As long as a server's ticket lives. */
-export const NOTE_AGE_MAX_MS = 14 * DAY_MS;
+export const NOTE_AGE_MAX_MS = RESUMABLE_DAYS * DAY_MS;
 /** 256 GiB of full packs; what is beyond is sent again. */
 const NOTE_COUNT_MAX = 4_096;
 /** A table of the most frames that a pack can hold, in base64. */

@@ -1,5 +1,6 @@
 /** What an operator decides about a server, and the limits it keeps. */
 import type { Accepting, Signing } from '../client/tokens.ts';
+import { RESUMABLE_DAYS } from '../core/cas/upload-journal.ts';
 
 /** What callers without a token may do. `write` includes read, never admin. */
 export type AnonymousMode = 'none' | 'read' | 'write';
@@ -51,4 +52,4 @@ export const ACTION_TTL_MAX_SECONDS = 24 * 60 * 60;
 /** An action lives as long as its object takes at this rate. */
 export const ACTION_RATE_BYTES_PER_SECOND = 256 * 1024;
 /** As long as clients keep a note of the pack (client/upload-journal.ts): a push interrupted on Friday goes on on Monday. */
-export const TICKET_TTL_SECONDS = 14 * 24 * 60 * 60;
+export const TICKET_TTL_SECONDS = RESUMABLE_DAYS * 24 * 60 * 60;

@@ -4,6 +4,9 @@
  */
 import type { ContainerId } from '../keys.ts';
 
+/** An interrupted put can be resumed for so long: notes and servers' tickets live so long, and what they name is not collected. */
+export const RESUMABLE_DAYS = 14;
+
 /** A pack that is durable in the store. */
 export interface NotedPack {
   readonly id: ContainerId;

@@ -1,17 +1,21 @@
 /**
  * Chooses what to condemn: containers that a merge replaced, that nothing uses, that are mostly dead, or that hold what a policy lets
- * go. A choice can be wrong without harm: whatever is kept is copied out first.
+ * go. A choice can be wrong without harm: whatever is kept is copied out first. What an interrupted push may still resume is not chosen.
  */
 
 import { CONTAINER_HEADER_SIZE_BYTES } from '../cas/container-format.ts';
 import type { FoundRecord } from '../cas/segment-index.ts';
+import { DAY_MS } from '../cas/touch.ts';
+import { RESUMABLE_DAYS } from '../cas/upload-journal.ts';
 import type { ContainerId, RepoName } from '../keys.ts';
 import { DigestSet } from './digest-set.ts';
 import type { Keeps } from './keeping.ts';
 import { recordsOf, type Survey, type SurveyedRepo, type SurveyedSegment } from './pool-survey.ts';
 
 /** What was condemned can be read for so long, by the store's clock; younger containers are not chosen. */
-export const GRACE_MS = 24 * 60 * 60 * 1000;
+export const GRACE_MS = DAY_MS;
+/** A pack that no segment names may be that of an interrupted push, which names it once it goes on. */
+const UNNAMED_AGE_MIN_MS = RESUMABLE_DAYS * DAY_MS;
 /** Containers with less that is used are copied. */
 const LIVE_SHARE_MIN = 0.5;
 
@@ -58,13 +62,18 @@ export async function choose(survey: Survey, keeps: ReadonlyMap<RepoName, Keeps>
   return { candidates: [...segments, ...packs], dropped, poolBytes: poolBytesOf(survey) };
 }
 
-const isOld = ({ now }: Survey, { createdAt }: { readonly createdAt: Date }): boolean =>
-  now.getTime() - createdAt.getTime() > GRACE_MS;
+const isOlderThan = (
+  ageMs: number,
+  { now }: Survey,
+  { createdAt }: { readonly createdAt: Date },
+): boolean => now.getTime() - createdAt.getTime() > ageMs;
 
 function choosePacks(survey: Survey, usage: Usage): Candidate[] {
   const chosen: Candidate[] = [];
+  const named = namedIn(survey);
   for (const [id, pack] of survey.packs) {
-    if (survey.condemned.has(id) || !isOld(survey, pack)) continue;
+    const ageMinMs = named.has(id) ? GRACE_MS : UNNAMED_AGE_MIN_MS;
+    if (survey.condemned.has(id) || !isOlderThan(ageMinMs, survey, pack)) continue;
     const liveBytes = usage.bytesOf(id);
     if (liveBytes >= pack.sizeBytes * LIVE_SHARE_MIN) continue;
     const why = liveBytes === 0 ? 'unused' : 'mostly dead';
@@ -72,6 +81,10 @@ function choosePacks(survey: Survey, usage: Usage): Candidate[] {
   }
   return chosen;
 }
+
+/** By any segment, condemned or replaced ones included: whoever stored it has no need to resume. */
+const namedIn = ({ repos }: Survey): ReadonlySet<ContainerId> =>
+  new Set(repos.flatMap(({ segments }) => segments.flatMap(({ names }) => names)));
 
 interface Counted {
   readonly segment: SurveyedSegment;
@@ -96,7 +109,7 @@ async function chooseSegments(
   for (const segment of ordered.filter(({ ref }) => !replaced.has(ref.id))) {
     counts.push(await counter.count(repo, segment));
   }
-  const old = ordered.filter((segment) => isOld(survey, segment));
+  const old = ordered.filter((segment) => isOlderThan(GRACE_MS, survey, segment));
   const candidates = old.flatMap((segment): Candidate[] => {
     const { ref } = segment;
     const why = replaced.has(ref.id)

@@ -40,6 +40,8 @@ export interface SurveyedSegment {
   readonly ref: ContainerRef;
   readonly createdAt: Date;
   readonly replaces: readonly ContainerId[];
+  /** Containers that its records have frames in, itself left out. */
+  readonly names: readonly ContainerId[];
 }
 
 export interface SurveyedRepo {
@@ -119,8 +121,9 @@ async function surveyRepo(
     const tables = await tablesOf(containers, ref, condemned);
     if (tables === null) unreadable.push({ ref });
     else {
-      const { replaces } = openSegmentTables(tables, key);
-      segments.push({ ref: refOf(tables, ref.tier), createdAt, replaces });
+      const { replaces, containers: named } = openSegmentTables(tables, key);
+      const names = named.map(({ id }) => id);
+      segments.push({ ref: refOf(tables, ref.tier), createdAt, replaces, names });
     }
   }
   const again = await listedSegments(options, repo);

@@ -5,8 +5,9 @@ import { expect } from 'chai';
 import { seededBytes } from '../support/splitmix64.ts';
 import { replicated } from './support/replicated.ts';
 import { Stage } from './support/stage.ts';
+import { describeOnFolder } from './support/store-place.ts';
 
-describe('a store in two places, end to end', () => {
+describeOnFolder('a store in two places, end to end', 'it joins two folders itself', () => {
   let stage: Stage;
   afterEach(() => stage.strike());
 

@@ -9,10 +9,16 @@ import {
 } from '../../../core/collect/collector.ts';
 import { allBytes, parsePlan, planBytes, sharePercent } from '../../../core/collect/plan.ts';
 import { digestOf } from '../../../core/digest.ts';
+import { packPrefix, segmentPrefix } from '../../../core/keys.ts';
 import { Scrub } from '../../../core/scrub/scrub.ts';
 import { blobOf } from '../../support/blob-of.ts';
 import { codeOf } from '../../support/code-of.ts';
-import { type CollectWorld, makeCollectWorld, NAME } from '../../support/collect-world.ts';
+import {
+  type CollectWorld,
+  makeCollectWorld,
+  NAME,
+  POOL_NAME,
+} from '../../support/collect-world.ts';
 import { seededBytes } from '../../support/splitmix64.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
@@ -50,6 +56,24 @@ async function twoBranches(world: CollectWorld) {
   await world.push('wip', null);
   world.pass(15);
   return { kept, doomed };
+}
+
+async function packsOf({ memory }: CollectWorld): Promise<string[]> {
+  const packs: string[] = [];
+  for await (const { key } of memory.list(packPrefix(POOL_NAME))) {
+    packs.push(key.split('/').at(-1) ?? '');
+  }
+  return packs;
+}
+
+/** As of a push that was killed when its packs were stored and nothing was published. The packs' ids. */
+async function storeWithoutRecord(world: CollectWorld, bytes: Uint8Array): Promise<string[]> {
+  const repository = await world.open();
+  await repository.blobs.put(blobOf(bytes));
+  await repository.close();
+  for await (const { key } of world.memory.list(segmentPrefix(NAME)))
+    await world.memory.remove(key);
+  return packsOf(world);
 }
 
 describe('collection', () => {
@@ -97,6 +121,31 @@ describe('collection', () => {
     await sweep(world.options);
     expect(await world.readBack(doomed.bundle)).equal(2);
     expect(await codeOf(restorePlan(world.options, 'f'.repeat(32)))).equal('NOT_FOUND');
+  });
+
+  it('leaves packs of an interrupted push for as long as it may be resumed, and no longer', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const packs = await storeWithoutRecord(world, seededBytes(5, 5 * MIB));
+    world.pass(13.9);
+    expect((await makePlan(world.options)).candidates).deep.equal([]);
+    world.pass(0.2);
+    const { candidates } = await makePlan(world.options);
+    expect(candidates.map(({ id }) => id)).to.have.members(packs);
+    expect(candidates.map(({ why }) => why)).to.include('unused');
+    await collectAll(world);
+    expect(await packsOf(world)).deep.equal([]);
+  });
+
+  it('takes packs that some segment names a day after they were made', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    await world.push('main', { a: seededBytes(1, 900) });
+    await setPolicy(world.options, NAME, { unreferencedDays: 1, historyDays: 1, by: BY });
+    const repository = await world.open();
+    await repository.blobs.put(blobOf(seededBytes(5, 5 * MIB)));
+    await repository.close();
+    world.pass(1.1);
+    const packs = (await makePlan(world.options)).candidates.filter(({ kind }) => kind === 'pack');
+    expect(packs.map(({ id }) => id)).to.have.members(await packsOf(world));
   });
 
   it('refuses to condemn more of a pool than the limit', async () => {

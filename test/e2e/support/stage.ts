@@ -65,7 +65,7 @@ export class Stage {
   /** A world where `datamon install` was run; with a server unless told otherwise. */
   static async set(options: StageOptions): Promise<Stage> {
     const world = await GitWorld.create();
-    const { url, env, open } = await placeStore(world.root);
+    const { url, env, open, prepare } = await placeStore(world.root);
     world.addEnv(env);
     const stage = new Stage(world, url, await open());
     stage.isOpen = options.access !== 'tokens';
@@ -93,6 +93,7 @@ export class Stage {
     // git-lfs's own setting in the world is for tests without a server.
     await world.run('git', ['config', '--global', '--unset', 'lfs.locksverify']);
     await stage.mustRun('datamon', ['install']);
+    await prepare?.((args) => stage.mustRun('datamon', args));
     if (options.server === 'running') await stage.startServer();
     return stage;
   }

@@ -1,15 +1,15 @@
 /**
  * Where a stage keeps its store: DATAMON_TEST_STORE says `local` (a folder, the default), `gcs` or `s3` (a bucket of its own
- * on a server of others). Another kind is one row in PLACES.
+ * on a server of others), or `replicated` (two folders, mode `sync`). Another kind is one row in PLACES.
  */
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { openLocalBackend } from '../../../backends/local.ts';
 import { openBackend } from '../../../backends/open.ts';
 import type { Backend } from '../../../core/backend/backend.ts';
 import { type BucketServer, setEnvironment } from '../../support/bucket-server.ts';
 import { startGcsServer } from '../../support/gcs-server.ts';
 import { startS3Server } from '../../support/s3-server.ts';
+import { type Datamon, joinPair, openPair, type Pair, storeFolder } from './pair.ts';
 
 export interface StorePlace {
   /** As programs are told it. */
@@ -18,21 +18,31 @@ export interface StorePlace {
   readonly env: Readonly<Record<string, string>>;
   /** To look into the store, and to damage it, behind the programs' back. */
   open(): Promise<Backend>;
+  /** What an operator does before the first push. */
+  prepare?(datamon: Datamon): Promise<void>;
 }
 
-type Kind = 'local' | 'gcs' | 's3';
+type Kind = 'local' | 'gcs' | 's3' | 'replicated';
 
 const PLACES: { readonly [kind in Kind]: (root: string) => Promise<StorePlace> } = {
   local: async (root) => {
-    const folder = join(root, 'store');
-    return {
-      url: pathToFileURL(folder).href,
-      env: {},
-      open: () => openLocalBackend(folder),
-    };
+    const { dir, url } = storeFolder(join(root, 'store'));
+    return { url, env: {}, open: () => openLocalBackend(dir) };
   },
   gcs: () => inBucket('gs', startGcsServer),
   s3: () => inBucket('s3', () => startS3Server('versity')),
+  replicated: async (root) => {
+    const pair: Pair = {
+      home: storeFolder(join(root, 'store')),
+      replica: storeFolder(join(root, 'store-eu')),
+    };
+    return {
+      url: pair.home.url,
+      env: {},
+      open: () => openPair(pair),
+      prepare: (datamon) => joinPair(datamon, { ...pair, mode: 'sync' }),
+    };
+  },
 };
 
 export const placeStore = (root: string): Promise<StorePlace> => PLACES[storeKind()](root);

@@ -1,0 +1,84 @@
+/** .ci/test counts all its lanes: the sum in the last line, a broken-off lane as a failure, and with arguments those tests alone. */
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { delimiter, join, resolve } from 'node:path';
+import { expect } from 'chai';
+import { type Ran, runProgram } from './support/git-repo.ts';
+import { makeTempDir } from './support/temp-dir.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+/** Runs it with an `npx` that plays each lane by a line of sh; `*` is every other one. */
+async function lanes(
+  played: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): Promise<Ran> {
+  const folder = await makeTempDir();
+  const [bin, temp] = [join(folder, 'bin'), join(folder, 'temp')];
+  await mkdir(bin);
+  await mkdir(temp);
+  const cases = Object.entries(played).map(([kind, script]) => `${kind}) ${script} ;;`);
+  const npx = [
+    '#!/bin/sh',
+    '[ "$1" = mocha ] || exit 0',
+    'echo "on $DATAMON_TEST_STORE: $*"',
+    'case $DATAMON_TEST_STORE in',
+    ...cases,
+    'esac',
+  ];
+  await writeFile(join(bin, 'npx'), `${npx.join('\n')}\n`);
+  await chmod(join(bin, 'npx'), 0o755);
+  const env = { PATH: [bin, process.env['PATH'] ?? ''].join(delimiter), TMPDIR: temp };
+  return runProgram('sh', [join(ROOT, '.ci/test'), ...args], { cwd: ROOT, env });
+}
+
+const lastLine = ({ stdout }: Ran): string => stdout.trimEnd().split('\n').at(-1) ?? '';
+
+const FINE = 'printf "  ✔ 1 passed, 9 failed\\n\\n3 passed, 0 failed\\n"';
+
+describe('.ci/test', () => {
+  it('runs everything on a folder and part of it on each other store, named, and adds up', async () => {
+    const ran = await lanes({ local: 'echo "1000 passed, 0 failed"', '*': FINE });
+    expect(ran.status, ran.stderr).to.equal(0);
+    expect(lastLine(ran)).to.equal('1009 passed, 0 failed');
+    const runs = ran.stdout.split('\n').filter((line) => /^(?:==|on )/.test(line));
+    const onStores = runs.filter((line) => line.includes('test/e2e/crash.test.ts'));
+    expect(onStores.map((line) => line.split(':')[0])).to.deep.equal([
+      'on gcs',
+      'on s3',
+      'on replicated',
+    ]);
+    expect(runs.slice(0, 3)).to.deep.equal([
+      '== lint and types',
+      '== tests: local',
+      'on local: mocha test/**/*.test.ts',
+    ]);
+  });
+
+  it('a failed test in any lane is in the sum and in the status', async () => {
+    const ran = await lanes({ s3: 'echo "2 passed, 1 failed"; exit 1', '*': FINE });
+    expect(lastLine(ran)).to.equal('11 passed, 1 failed');
+    expect(ran.status).to.equal(1);
+  });
+
+  it('a lane that breaks off counts as a failure, whatever it said', async () => {
+    for (const script of [
+      'exit 7',
+      'kill -9 $$',
+      'exit 0',
+      'echo "3 passed, 0 failed"; exit 7',
+      'echo "3 passed, 0 failed"; kill -9 $$',
+    ]) {
+      const ran = await lanes({ gcs: script, '*': FINE });
+      const passed = script.startsWith('echo') ? 12 : 9;
+      expect(lastLine(ran), script).to.equal(`${passed} passed, 1 failed`);
+      expect(ran.status, script).to.equal(1);
+    }
+  });
+
+  it('with arguments runs those tests alone, with mocha’s own end', async () => {
+    const ran = await lanes({ '*': 'echo "5 passed, 2 failed"; exit 2' }, ['test/a.test.ts', '-b']);
+    expect(ran.stdout).to.contain('on : mocha test/a.test.ts -b');
+    expect(lastLine(ran)).to.equal('5 passed, 2 failed');
+    expect(ran.status).to.equal(2);
+  });
+});
