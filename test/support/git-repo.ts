@@ -45,7 +45,12 @@ export async function runProgram(
   child.stdin.end(options.input ?? '');
   const status = await new Promise<number>((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve(code ?? 128));
+    child.on('close', (code, signal) => {
+      // Else a machine that is too busy looks like a program that failed.
+      const told = `\n${program} ended by ${signal}; it has ${RUN_TIMEOUT_MS} ms\n`;
+      if (code === null) stderr.push(Buffer.from(told));
+      resolve(code ?? 128);
+    });
   });
   return {
     status,
