@@ -127,6 +127,8 @@ export class Stage {
       env: { ...this.world.env, ...access },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    // At once, so that one that is never ready is ended with the stage.
+    this.server = child;
     const said: string[] = [];
     child.stderr.on('data', (bytes: Buffer) => said.push(bytes.toString('utf8')));
     const line = await new Promise<string>((ready, fail) => {
@@ -142,7 +144,6 @@ export class Stage {
         fail(new Error(`the server ended with ${status}: ${said.join('')}`)),
       );
     });
-    this.server = child;
     this.port = Number(new URL(line.trim()).port);
   }
 
