@@ -122,7 +122,8 @@ class Input implements ThreadHasher {
 
   update(bytes: Uint8Array): Promise<void> | undefined {
     let rest = bytes;
-    while (rest.length > 0) {
+    // What was dropped must not wake the thread again.
+    while (rest.length > 0 && !this.#ended) {
       const piece = this.#free[0];
       if (piece === undefined) return this.#updateLater(rest);
       const taken = Math.min(rest.length, PIECE_SIZE_BYTES - this.#filled);
