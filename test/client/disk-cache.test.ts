@@ -27,6 +27,7 @@ import { makeTempDir } from '../support/temp-dir.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const KEY = parseKey('pools/acme/packs/ab/abcd');
+const OTHER_KEY = parseKey('pools/acme/packs/ab/abce');
 
 const cacheIn = (dir: string, sizeMaxBytes = 64 * MIB, nowMs = Date.now): RangeCache =>
   createDiskCache({ dir, sizeMaxBytes, store: 'memory:', random: secureRandom, nowMs });
@@ -61,9 +62,7 @@ describe('client/disk-cache', function () {
     const other = cacheIn(dir);
     expect(await other.read(KEY, 64, 64 + bytes.length)).to.deep.equal(bytes);
     expect(await other.read(KEY, 65, 64 + bytes.length)).to.equal(null);
-    expect(await other.read(parseKey('pools/acme/packs/ab/abce'), 64, 64 + bytes.length)).to.equal(
-      null,
-    );
+    expect(await other.read(OTHER_KEY, 64, 64 + bytes.length)).to.equal(null);
   });
 
   it('takes a file that was damaged, cut or renamed for absent, and removes it', async () => {
@@ -77,6 +76,13 @@ describe('client/disk-cache', function () {
       },
       async (path) => writeFile(path, (await readFile(path)).subarray(0, 9_000)),
       async (path) => writeFile(path, ''),
+      // The same bytes, whole, under the name of another key's part.
+      async (path) => {
+        const elsewhere = await makeTempDir();
+        const end = bytes.length;
+        await cacheIn(elsewhere).keep(OTHER_KEY, { start: 0, end }, [bytes]);
+        await writeFile(path, await readFile((await files(elsewhere))[0] ?? ''));
+      },
     ];
     for (const damage of harm) {
       await keep(cache, 0, bytes);

@@ -15,10 +15,6 @@ export const IMPOSSIBLE: readonly Impossible[] = [
     because: 'there are no offset sessions: a pack is sent whole',
   },
   {
-    name: 'no re-hash of a resumed tail',
-    because: 'nothing is resumed within an object; see “a read resumes at the wrong byte”',
-  },
-  {
     name: 'compare-and-swap without compare',
     because: 'nothing is swapped; see “an entry of another counts as ours”',
   },
@@ -34,10 +30,5 @@ export const IMPOSSIBLE: readonly Impossible[] = [
   {
     name: 'no tombstone',
     because: 'condemning is for ever; see “only the newest condemned are seen after a failed look”',
-  },
-  {
-    name: 'dedup hit not freshened',
-    because:
-      'a hit on what is condemned is a miss; see “chunks of condemned containers are reused”',
   },
 ];

@@ -1,4 +1,7 @@
-/** `npm run mutants -- [--only WORDS]`: makes each mistake of the table, runs its tests, and ends with 1 where one is not seen. */
+/**
+ * `npm run mutants -- [--only WORDS]`: makes each mistake of the table, or those with the words in their name or file, runs its tests,
+ * and ends with 1 where one is not seen.
+ */
 import { parseArgs } from 'node:util';
 import { makeScratch, type Verdict } from './apply.ts';
 import { IMPOSSIBLE } from './impossible.ts';
@@ -9,7 +12,8 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
-  const chosen = MUTANTS.filter(({ name }) => name.includes(values.only));
+  const { only } = values;
+  const chosen = MUTANTS.filter(({ name, file }) => name.includes(only) || file.includes(only));
   const scratch = await makeScratch();
   try {
     for (const file of new Set(chosen.flatMap(({ tests }) => tests))) {

@@ -7,6 +7,7 @@ import { kill } from './kinds/kill.ts';
 import { killTheAgent } from './kinds/kill-agent.ts';
 import { killTheServer } from './kinds/kill-server.ts';
 import { power } from './kinds/power.ts';
+import { regions } from './kinds/regions.ts';
 import { syscalls } from './kinds/syscalls.ts';
 import { writers } from './kinds/writers.ts';
 
@@ -20,4 +21,5 @@ export const KINDS: readonly SoakKind[] = [
   writers,
   flaky,
   gc,
+  regions,
 ];

@@ -1,11 +1,11 @@
 /**
- * `npm run soak -- [--only KIND[,KIND]] [--count N] [--seed S] [--plant MISTAKE] [--no-ledger]`: runs kinds of soak tests, prints
- * how they go and appends one line for each to docs/ledger.jsonl. `--table` renews the table of docs/reliability.md and does no more.
+ * `npm run soak`: runs kinds of soak tests, prints how they go and appends one line for each to docs/ledger.jsonl; `--help` says what it
+ * takes.
  */
-import { parseArgs } from 'node:util';
 import type { SoakKind } from './kind.ts';
 import { KINDS } from './kinds.ts';
 import { appendToLedger, currentCommit, renewPage } from './ledger.ts';
+import { parseSoakArgs, type SoakRequest } from './options.ts';
 import { type RunOptions, runKind } from './run.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -13,7 +13,7 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`);
 async function soak(
   kind: SoakKind,
   options: Omit<RunOptions, 'print' | 'keep'>,
-  keep: Keep,
+  keep: SoakRequest['keep'],
 ): Promise<boolean> {
   const commit = currentCommit();
   const { seed, count } = options;
@@ -44,36 +44,26 @@ async function soak(
   return held;
 }
 
-type Keep = 'in the ledger' | 'nowhere';
-
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string' },
-      count: { type: 'string' },
-      seed: { type: 'string', default: '1' },
-      plant: { type: 'string' },
-      'no-ledger': { type: 'boolean', default: false },
-      table: { type: 'boolean', default: false },
-    },
-  });
-  if (values.table) {
+  const asked = parseSoakArgs(process.argv.slice(2), KINDS);
+  if ('say' in asked) {
+    print(asked.say);
+    return asked.status;
+  }
+  if ('table' in asked) {
     renewPage(KINDS);
     return 0;
   }
-  const names = values.only?.split(',') ?? KINDS.map(({ name }) => name);
-  const unknown = names.filter((name) => !KINDS.some((kind) => kind.name === name));
-  if (unknown.length > 0) {
-    print(`no kind is called ${unknown}; there are ${KINDS.map(({ name }) => name).join(', ')}`);
-    return 2;
-  }
-  const isKept = !values['no-ledger'] && values.plant === undefined;
+  const { kinds, count, seed, planted, keep } = asked.run;
   let held = true;
-  for (const kind of KINDS.filter(({ name }) => names.includes(name))) {
-    const count = Number(values.count ?? kind.defaultCount);
-    const planted = values.plant === undefined ? {} : { planted: values.plant };
-    const options = { count, seed: Number(values.seed), starts: 'often' as const, ...planted };
-    held = (await soak(kind, options, isKept ? 'in the ledger' : 'nowhere')) && held;
+  for (const kind of kinds) {
+    const options = {
+      count: count ?? kind.defaultCount,
+      seed,
+      starts: 'often' as const,
+      ...(planted !== undefined && { planted }),
+    };
+    held = (await soak(kind, options, keep)) && held;
   }
   return held ? 0 : 1;
 }

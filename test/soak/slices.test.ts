@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { KINDS } from './kinds.ts';
 import { type LedgerLine, ledgerTable, PAGE_FILE, readLedger, withTable } from './ledger.ts';
+import { parseSoakArgs, usage } from './options.ts';
 import { runKind, type SoakRun } from './run.ts';
 
 const SLICE_TIMEOUT_MS = 120_000;
@@ -38,6 +39,43 @@ describe('soak slices', () => {
       }).timeout(SLICE_TIMEOUT_MS);
     }
   }
+});
+
+describe('npm run soak', () => {
+  const asked = (...args: readonly string[]) => parseSoakArgs(args, KINDS);
+
+  it('says how it is used, and names every kind with its mistakes', () => {
+    expect(asked('--help')).to.deep.equal({ say: usage(KINDS), status: 0 });
+    for (const { name, plants } of KINDS) {
+      for (const word of [name, ...plants]) expect(usage(KINDS)).to.contain(word);
+    }
+  });
+
+  it('says what there is instead of what it does not know', () => {
+    const cases: readonly (readonly [readonly string[], string])[] = [
+      [['--only', 'power,none'], 'no kind is called none; there are kill, '],
+      [['--only', 'power', '--plant', 'none'], 'there are power: '],
+      [['--count', 'many'], '--count wants a whole number, not many'],
+      [['--none'], '--only KIND'],
+      [['none'], '--only KIND'],
+    ];
+    for (const [args, say] of cases) {
+      const answer = asked(...args);
+      expect(answer, args.join(' ')).to.include({ status: 2 });
+      expect('say' in answer && answer.say, args.join(' ')).to.contain(say);
+    }
+  });
+
+  it('takes kinds, count and seed, and keeps nothing of planted mistakes', () => {
+    const { name, plants } = KINDS[0] as (typeof KINDS)[number];
+    const plain = { kinds: [KINDS[0]], count: 7, seed: 2, planted: undefined };
+    expect(asked('--only', name, '--count', '7', '--seed', '2')).to.deep.equal({
+      run: { ...plain, keep: 'in the ledger' },
+    });
+    expect(
+      asked('--only', name, '--count', '7', '--seed', '2', '--plant', `${plants[0]}`),
+    ).to.deep.equal({ run: { ...plain, planted: plants[0], keep: 'nowhere' } });
+  });
 });
 
 describe('soak ledger', () => {

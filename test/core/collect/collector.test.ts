@@ -1,5 +1,7 @@
 /** Collection on a real pool: what it frees, what it keeps, what it refuses, and what is left when it is killed. */
 import { expect } from 'chai';
+import type { Backend } from '../../../core/backend/backend.ts';
+import { MERGE_SEGMENT_COUNT } from '../../../core/cas/merger.ts';
 import {
   condemnPlan,
   makePlan,
@@ -8,7 +10,7 @@ import {
   sweep,
 } from '../../../core/collect/collector.ts';
 import { allBytes, parsePlan, planBytes, sharePercent } from '../../../core/collect/plan.ts';
-import { digestOf } from '../../../core/digest.ts';
+import { type Digest, digestOf } from '../../../core/digest.ts';
 import { packPrefix, segmentPrefix } from '../../../core/keys.ts';
 import { Scrub } from '../../../core/scrub/scrub.ts';
 import { blobOf } from '../../support/blob-of.ts';
@@ -216,6 +218,62 @@ describe('collection', () => {
     await last.close();
   });
 
+  it('nothing ages before its policy was set', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    await world.push('main', { a: seededBytes(7, 900) });
+    const repository = await world.open();
+    await repository.blobs.put(blobOf(seededBytes(8, 900)));
+    await repository.close();
+    world.pass(100);
+    await setPolicy(world.options, NAME, KEEP_A_WEEK);
+    expect((await makePlan(world.options)).dropped.recordCount).equal(0);
+    world.pass(8);
+    expect((await makePlan(world.options)).dropped.recordCount).equal(1);
+  });
+
+  it('merged segments stay where the pack that a merge made is gone', async () => {
+    const world = makeCollectWorld({ spoolDir: await makeTempDir() });
+    const files = Array.from({ length: MERGE_SEGMENT_COUNT }, (_, n) => seededBytes(90 + n, 500));
+    const repository = await world.open();
+    for (const bytes of files) await repository.blobs.put(blobOf(bytes));
+    await repository.close();
+    // As where whoever merged never looked, and the pack was collected as unused.
+    for await (const { key } of world.memory.list(packPrefix(POOL_NAME))) {
+      await world.memory.remove(key);
+    }
+    world.pass(2);
+    await collectAll(world);
+    const later = await world.open();
+    const found = await later.blobs.has(files.map((bytes) => digestOf(bytes)));
+    expect(found.size).equal(MERGE_SEGMENT_COUNT);
+    await later.close();
+  });
+
+  it('a push that looked just before its containers were condemned keeps what it counts on', async () => {
+    let beforeCondemning: (() => Promise<unknown>) | null = null;
+    const decorate = (inner: Backend): Backend => ({
+      ...inner,
+      async putIfAbsent(key, body) {
+        const work = key.includes('/gc/') ? beforeCondemning : null;
+        if (work !== null) beforeCondemning = null;
+        await work?.();
+        return await inner.putIfAbsent(key, body);
+      },
+    });
+    const world = makeCollectWorld({ spoolDir: await makeTempDir(), decorate });
+    await twoBranches(world);
+    const plan = await makePlan(world.options);
+    let again = '' as Digest;
+    beforeCondemning = async () => {
+      const files = { 'c.bin': seededBytes(3, 6 * MIB), d: seededBytes(4, 50) };
+      again = (await world.push('wip', files)).bundle;
+    };
+    await condemnPlan(world.options, plan, ALL);
+    world.pass(1.1);
+    await sweep(world.options);
+    expect(await world.readBack(again)).equal(2);
+  });
+
   it('a segment with little to let go is written again without it', async () => {
     const world = makeCollectWorld({ spoolDir: await makeTempDir() });
     const files = Array.from({ length: 8 }, (_, seed) => seededBytes(50 + seed, 3000));
@@ -228,7 +286,13 @@ describe('collection', () => {
     const { bundle } = await world.push('main', named);
     await setPolicy(world.options, NAME, KEEP_A_WEEK);
     world.pass(15);
-    await collectAll(world);
+    await condemnPlan(world.options, await makePlan(world.options), ALL);
+    const writer = await world.open();
+    const kept = files.slice(1).map((bytes) => digestOf(bytes));
+    expect((await writer.blobs.has(kept)).size, 'what is kept is stored elsewhere by now').equal(7);
+    await writer.close();
+    world.pass(1.01);
+    await sweep(world.options);
     const later = await world.open();
     const oid = digestOf(files[0] as Buffer);
     expect((await later.blobs.has([oid], { broken: 'listed' })).size).equal(0);

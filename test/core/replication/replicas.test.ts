@@ -121,7 +121,7 @@ describe('a store with replicas, mode sync', () => {
         }
       }
     }
-  });
+  }).timeout(30_000);
 
   it('owes a third member what it missed, and pays it', async () => {
     const world = new ReplicaWorld();
@@ -306,6 +306,40 @@ describe('F46 and F47: copies and debts', () => {
     await rejoin(world.membership, 'memory:a', 'b');
     expect(await drain({ home, others, now })).to.include({ owed: 0, unreadable: 0 });
     await expectEqual(world, 'memory:a', 'memory:b');
+  });
+
+  it('stores nothing in an async home that no note names', async () => {
+    for (const nth of [1, 2]) {
+      const world = new ReplicaWorld();
+      await world.pair('async');
+      const backend = await world.open();
+      const home = world.place('memory:a');
+      // Whichever of the two puts fails, the note's or the object's own, the object must not come to stand at home.
+      home.plan = new FaultPlan().fail('putIfAbsent', nth);
+      expect(await codeOf(putPack(backend, 1))).to.equal('UNAVAILABLE');
+      expect(await home.raw.stat(await packOf(1)), `put ${nth}`).to.equal(null);
+    }
+  });
+
+  it('a resync brings data before what refers to it, and a log from its beginning', async () => {
+    let nowMs = 0;
+    const now = (): Date => {
+      nowMs += 1;
+      return new Date(nowMs);
+    };
+    const world = new ReplicaWorld({ now });
+    await world.pair('async');
+    const backend = await world.open();
+    await append(backend, 'one');
+    await append(backend, 'two');
+    await putPack(backend, 1);
+    await rejoin(world.membership, 'memory:a', 'b');
+    const order = [await packOf(1), logKey(LOG, 1), logKey(LOG, 2)];
+    const stats = await Promise.all(order.map((key) => world.place('memory:b').raw.stat(key)));
+    const times = stats.map((found) => found?.createdAt.getTime() ?? 0);
+    expect(times)
+      .to.deep.equal(times.toSorted((a, b) => a - b))
+      .and.not.include(0);
   });
 
   it('keeps a debt until its member answers, and says since when', async () => {

@@ -1,6 +1,7 @@
 /**
  * Every bit of a store, turned over one at a time: a pack of 64 KiB, segments, the pages and bundles of a push, entries of logs. Its
- * proof must fail; and whoever reads the store meanwhile must read what was stored or be refused, never anything else.
+ * proof must fail; whoever reads the store meanwhile must read what was stored or be refused, never anything else; and where a replica
+ * has a good copy, healing makes the bad one equal to it and touches nothing else.
  */
 import type { Backend } from '../../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../../core/backend/memory.ts';
@@ -16,6 +17,7 @@ import { compressAtOnce } from '../../support/compress-at-once.ts';
 import { fileEntry, recordSimplePush } from '../../support/simple-push.ts';
 import { sourceOf } from '../../support/source-of.ts';
 import { seededBytes, splitmix64 } from '../../support/splitmix64.ts';
+import { type Damage, HealingPair } from '../healing-pair.ts';
 import type { SoakKind, SoakOptions, SoakResult } from '../kind.ts';
 
 const REPO = 'acme/soak' as RepoName;
@@ -24,6 +26,9 @@ const LARGE_FILE_SIZE_BYTES = 60_000;
 const SMALL_FILE_SIZE_BYTES = 200;
 /** All are proved, one in so many is read. Odd, so that over a whole store every bit of a byte has its turn. */
 const READ_ONE_IN = 5;
+/** Every bit of objects up to this size is healed, of larger ones one bit in so many. */
+const HEALED_WHOLLY_SIZE_MAX_BYTES = 4096;
+const HEAL_ONE_IN = 61;
 
 interface Stored {
   readonly key: Key;
@@ -132,28 +137,67 @@ function* turnings(world: World, { count, seed, planted }: SoakOptions): Generat
   }
 }
 
+const isHealed = ({ bytes, bit }: Turning): boolean =>
+  bytes.length <= HEALED_WHOLLY_SIZE_MAX_BYTES || bit % HEAL_ONE_IN === 0;
+
+/** Bytes take turns at which of the two copies is the bad one. */
+const damageOf = ({ key, bytes, bit }: Turning): Damage => ({
+  key,
+  bytes,
+  in: (bit >> 3) % 2 === 0 ? 'home' : 'replica',
+});
+
+/** One bit after the other; what came of them is counted. */
+class Trial {
+  readonly outcomes = { right: 0, refused: 0, healed: 0 };
+  readonly #world: World;
+  readonly #pair: HealingPair;
+  readonly #planted: string | undefined;
+
+  constructor(world: World, pair: HealingPair, planted: string | undefined) {
+    this.#world = world;
+    this.#pair = pair;
+    this.#planted = planted;
+  }
+
+  /** What is wrong with the nth. */
+  async *wrongs(turning: Turning, n: number): AsyncGenerator<string> {
+    if (await isProved(this.#world, turning)) yield 'its proof holds';
+    if (n % READ_ONE_IN === 0) yield* this.#read(turning);
+    if (isHealed(turning)) yield* this.#heal(turning);
+  }
+
+  async *#read(turning: Turning): AsyncGenerator<string> {
+    const read = await readThrough(this.#world, turning);
+    if (read === 'right' || read === 'refused') this.outcomes[read] += 1;
+    else yield read;
+  }
+
+  async *#heal(turning: Turning): AsyncGenerator<string> {
+    const how = this.#planted === 'nothing healed' ? 'leave' : 'heal';
+    const wrong = await this.#pair.heal(damageOf(turning), how);
+    if (wrong === null) this.outcomes.healed += 1;
+    else yield wrong;
+  }
+}
+
 async function run(options: SoakOptions): Promise<SoakResult> {
-  const { count, seed, report } = options;
+  const { count, seed, report, planted } = options;
   const release = compressAtOnce();
   try {
     const world = await makeWorld(seed);
-    const outcomes = { right: 0, refused: 0 };
+    const trial = new Trial(world, await HealingPair.of(world.backend), planted);
     const replay = `npm run soak -- --only bits --count ${count} --seed ${seed}`;
     let done = 0;
     for (const turning of turnings(world, options)) {
       if (report.enough) break;
-      const where = `bit ${turning.bit} of ${turning.key}`;
-      if (await isProved(world, turning))
-        report.broken({ what: `${where}: its proof holds`, replay });
-      if (done % READ_ONE_IN === 0) {
-        const read = await readThrough(world, turning);
-        if (read === 'right' || read === 'refused') outcomes[read] += 1;
-        else report.broken({ what: `${where}: ${read}`, replay });
+      for await (const wrong of trial.wrongs(turning, done)) {
+        report.broken({ what: `bit ${turning.bit} of ${turning.key}: ${wrong}`, replay });
       }
       done += 1;
       report.progress(done);
     }
-    return { done, facts: { bits: sum(world.objects.map(bitCount)), ...outcomes } };
+    return { done, facts: { bits: sum(world.objects.map(bitCount)), ...trial.outcomes } };
   } finally {
     release();
   }
@@ -163,9 +207,9 @@ export const bits: SoakKind = {
   name: 'bits',
   unit: 'bits',
   promise:
-    'any one bit of a store turned over is found by its proof, and no reader is ever given wrong bytes for it',
+    'any one bit of a store turned over is found by its proof, no reader is ever given wrong bytes for it, and where a replica has a good copy it is healed',
   defaultCount: 10_000_000,
-  sliceCount: 2000,
-  plants: ['nothing turned'],
+  sliceCount: 1000,
+  plants: ['nothing turned', 'nothing healed'],
   run,
 };
