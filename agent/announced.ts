@@ -21,7 +21,7 @@ export async function announcedObjects(options: AnnouncedOptions): Promise<reado
   const { listPath, batch, signal } = options;
   if (listPath !== undefined && listPath !== '') return await readList(listPath);
   if (batch === null || batch.token === null) return [];
-  return await batchMembers(batch.repoUrl, batch.token, signal);
+  return await batchMembers({ repoUrl: batch.repoUrl, token: batch.token, signal });
 }
 
 /** `{"objects":[{"oid":…,"size":…}]}`. A list others could have written is ignored. */

@@ -1,4 +1,5 @@
 /** The agent put together: one process of git-lfs's, from `init` to the end. Nothing here touches `process`. */
+import { batchObjects } from '../client/batch-members.ts';
 import { DatamonError } from '../core/errors.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
 import { secureRandom } from '../core/random.ts';
@@ -7,6 +8,7 @@ import { announcedObjects } from './announced.ts';
 import { seizeOutput } from './answers.ts';
 import { type Clone, openClone } from './clone.ts';
 import { connect } from './connect.ts';
+import { createFetchAhead } from './fetch-ahead.ts';
 import { withinTime } from './guard.ts';
 import { sweepTempFiles } from './leftovers.ts';
 import { createLogFile, type Log, logPath } from './log-file.ts';
@@ -116,6 +118,14 @@ async function begin(world: World, init: InitRequest, signal: AbortSignal): Prom
       signal,
       log,
     }),
+    fetchAhead: (temps) =>
+      createFetchAhead({
+        open: async ({ repoUrl, token }) =>
+          token === null ? null : await batchObjects({ repoUrl, token, signal }),
+        temps,
+        signal,
+        log,
+      }),
   });
   return {
     ...transfers,

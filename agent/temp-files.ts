@@ -40,6 +40,8 @@ export interface TempFile {
   readonly handle: FileHandle;
   /** What an interrupted download left in it, unproved; 0 for a new file. */
   readonly foundBytes: number;
+  /** Closes the file, which stays ours until `keep` or `discard`: a process has more files ahead than it may hold open. */
+  rest(): Promise<void>;
   /** Closes the file; from now on it belongs to git-lfs. */
   keep(): Promise<string>;
   /** Closes and removes it. */
@@ -85,6 +87,7 @@ export function createTempFiles(options: TempFilesOptions): TempFiles {
         path,
         handle,
         foundBytes,
+        rest: () => handle.close(),
         keep: async () => {
           unfinished.delete(path);
           await handle.close();

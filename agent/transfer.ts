@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ByteStream } from '../core/bytes.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import { downloadBasic, uploadBasic } from './basic-transfer.ts';
+import type { FetchAhead } from './fetch-ahead.ts';
 import { type FileSource, openFileSource } from './file-source.ts';
 import { guarded, STALL_TIMEOUT_MS, throwIfStopped } from './guard.ts';
 import type { Log } from './log-file.ts';
@@ -26,6 +27,8 @@ export interface TransfersOptions {
   readonly log: Log;
   /** Uploads small objects together; absent: each alone. */
   readonly lookAhead?: LookAhead;
+  /** Downloads small objects together; absent: each alone. */
+  readonly fetchAhead?: (temps: () => Promise<TempFiles>) => FetchAhead;
   readonly stallMs?: number;
 }
 
@@ -36,6 +39,7 @@ export function createTransfers(options: TransfersOptions): Transfers {
     temps ??= options.temps();
     return temps;
   };
+  const fetchAhead = options.fetchAhead?.(tempFiles) ?? null;
   return {
     upload: async (request, transfer) => {
       const source = await openFileSource(request);
@@ -48,6 +52,10 @@ export function createTransfers(options: TransfersOptions): Transfers {
       }
     },
     download: async (request, transfer) => {
+      const ahead = await guarded({ ...transfer, stallMs }, () =>
+        takeAhead(options.routes, fetchAhead, request),
+      );
+      if (ahead !== null) return await ahead.keep();
       const target = await (await tempFiles()).create(request.oid);
       try {
         await guarded({ ...transfer, stallMs }, (guardedTransfer) =>
@@ -60,6 +68,7 @@ export function createTransfers(options: TransfersOptions): Transfers {
       }
     },
     close: async () => {
+      await fetchAhead?.close();
       await options.routes.close();
       (await temps?.catch(() => null))?.removeAll();
     },
@@ -133,6 +142,18 @@ function mayGoOn(error: unknown): boolean {
   return (['UNAVAILABLE', 'CANCELLED', 'UNAUTHENTICATED'] as const).some((code) =>
     hasCode(error, code),
   );
+}
+
+/** What came already. Not kept yet: as long as nobody does, it is removed with the other temp files. */
+async function takeAhead(
+  routes: Routes,
+  fetchAhead: FetchAhead | null,
+  request: DownloadRequest,
+): Promise<TempFile | null> {
+  if (fetchAhead === null || request.action === null) return null;
+  const route = await routes.find(request);
+  if (route.kind === 'basic' || route.batch === null) return null;
+  return await fetchAhead.take(request, route.batch);
 }
 
 interface Incoming {

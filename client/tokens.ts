@@ -5,6 +5,7 @@ import { type Digest, isDigest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { parseRepoName, type RepoName } from '../core/keys.ts';
 import type { Random } from '../core/random.ts';
+import { signJwt } from './jwt-signer.ts';
 
 export const SECRET_SIZE_MIN_BYTES = 32;
 export const TOKEN_SIZE_MAX_BYTES = 8 * 1024;
@@ -164,18 +165,25 @@ function parseScopes(text: string): readonly Scope[] {
 }
 
 export function mintActionToken(
-  signing: Signing,
+  { secrets: [secret], issuer }: Signing,
   claims: ActionClaims,
   ttlSeconds: number,
 ): string {
-  const { subject, operation, sizeBytes, ...rest } = { sizeBytes: undefined, ...claims };
-  const payload = { sub: subject, op: operation, ...rest };
-  return sign(
-    signing,
-    sizeBytes === undefined ? payload : { ...payload, size: sizeBytes },
-    ACTION_AUDIENCE,
-    ttlSeconds,
-  );
+  checkLifetime(ttlSeconds);
+  const { subject: sub, operation: op, kind, repo } = claims;
+  const iat = Math.floor(Date.now() / 1000);
+  const common = {
+    iat,
+    exp: iat + ttlSeconds,
+    aud: ACTION_AUDIENCE,
+    iss: issuer,
+    sub,
+    op,
+    kind,
+    repo,
+  };
+  if (claims.kind === 'datamon') return signJwt({ ...common, batch: claims.batch }, secret);
+  return signJwt({ ...common, oid: claims.oid, size: claims.sizeBytes }, secret);
 }
 
 /** What the batch behind `token` allowed. Throws UNAUTHENTICATED for anything that is not a valid action token. */
@@ -231,15 +239,18 @@ export function verifyTicket(ticket: string, signing: Signing, repo: RepoName): 
 }
 
 function sign(signing: Signing, payload: object, audience: string, ttlSeconds: number): string {
-  if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1) {
-    throw new DatamonError('INVALID', `a token cannot live ${ttlSeconds} seconds`);
-  }
+  checkLifetime(ttlSeconds);
   return jwt.sign(payload, signing.secrets[0], {
     algorithm: 'HS256',
     issuer: signing.issuer,
     audience,
     expiresIn: ttlSeconds,
   });
+}
+
+function checkLifetime(ttlSeconds: number): void {
+  if (Number.isSafeInteger(ttlSeconds) && ttlSeconds >= 1) return;
+  throw new DatamonError('INVALID', `a token cannot live ${ttlSeconds} seconds`);
 }
 
 function verify(token: string, accepting: Accepting): jwt.JwtPayload {

@@ -80,13 +80,18 @@ async function pump(
     sent += bytes.length;
     if (sent > promise.lengthBytes)
       throw new DatamonError('CORRUPT', 'the store gave more bytes than the object has');
-    if (response.destroyed) throw new DatamonError('CANCELLED', 'the client went away');
-    if (!response.write(bytes)) await drained(response);
+    await writeBytes(response, bytes);
   }
   if (sent !== promise.lengthBytes) {
     throw new DatamonError('CORRUPT', `the store gave ${sent} of ${promise.lengthBytes} bytes`);
   }
   response.end();
+}
+
+/** No faster than the client reads; CANCELLED where it went away. */
+export async function writeBytes(response: Response, bytes: Uint8Array): Promise<void> {
+  if (response.destroyed) throw new DatamonError('CANCELLED', 'the client went away');
+  if (!response.write(bytes)) await drained(response);
 }
 
 function drained(response: Response): Promise<void> {

@@ -27,7 +27,7 @@ export interface BlobReaderOptions {
 }
 
 /** Consecutive frames to be read, and which of their bytes are wanted. */
-interface Piece {
+export interface Piece {
   readonly container: ContainerRef;
   readonly offset: number;
   readonly storedLength: number;
@@ -39,7 +39,7 @@ interface Piece {
 /** A record whose runs name their containers. */
 type PlacedRecord = Omit<FoundRecord, 'segment'>;
 
-const FRAME_KINDS: Readonly<Record<RecordKind, FrameKind>> = { blob: 'chunk', page: 'page' };
+export const FRAME_KINDS: Readonly<Record<RecordKind, FrameKind>> = { blob: 'chunk', page: 'page' };
 
 export class BlobReader {
   readonly #options: BlobReaderOptions;
@@ -79,7 +79,7 @@ export class BlobReader {
       }
       const last = repeated.repeats(piece) ? first + 1 : spanEnd(pieces, first);
       try {
-        for await (const bytes of this.#readSpan(pieces.slice(first, last), kind)) {
+        for await (const bytes of this.readSpan(pieces.slice(first, last), kind)) {
           repeated.keep(piece, bytes);
           yield bytes;
         }
@@ -218,7 +218,7 @@ export class BlobReader {
   }
 
   /** Pieces of one container, near each other: one request, read through. */
-  async *#readSpan(pieces: readonly Piece[], kind: FrameKind): ByteStream {
+  async *readSpan(pieces: readonly Piece[], kind: FrameKind): ByteStream {
     const first = pieces[0] as Piece;
     const last = pieces.at(-1) as Piece;
     const { container, offset: start } = first;
@@ -266,7 +266,7 @@ function wantedPart(frame: Frame, rawStart: number, piece: Piece): Uint8Array {
 }
 
 /** Index after the last piece that one request reads together with piece `first`. */
-function spanEnd(pieces: readonly Piece[], first: number): number {
+export function spanEnd(pieces: readonly Piece[], first: number): number {
   let last = first + 1;
   for (; last < pieces.length; last += 1) {
     const before = pieces[last - 1] as Piece;

@@ -6,6 +6,7 @@ import type { ByteStream } from '../bytes.ts';
 import type { Digest } from '../digest.ts';
 import { DatamonError, hasCode } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
+import type { BlobReader } from './blob-reader.ts';
 import { EMPTY_RECEIPT, type PageStore, type Receipt } from './blob-store.ts';
 import type { BlobWriter } from './blob-writer.ts';
 import type { Committer } from './committer.ts';
@@ -19,9 +20,11 @@ import type {
   RecipeChunk,
   RecordOutcome,
   RecordRequest,
+  SmallBlob,
 } from './ingest.ts';
 import { type PackIntakeOptions, takePack } from './pack-intake.ts';
 import { CHUNK_SIZE_AVERAGE_BYTES } from './pool.ts';
+import { readSmallBlobs } from './read-small.ts';
 import { type ProvedBlob, RecipeProof, type RecipeProofOptions } from './recipe-proof.ts';
 import { RecipeWriter } from './recipe-writer.ts';
 import type { SegmentIndex } from './segment-index.ts';
@@ -36,6 +39,7 @@ export interface DirectIngestOptions extends PackIntakeOptions, RecipeProofOptio
   readonly condemned: Condemned;
   readonly committer: Committer;
   readonly writer: BlobWriter;
+  readonly reader: BlobReader;
   readonly pages: PageStore;
   readonly childrenOf: (page: Uint8Array) => readonly Digest[];
 }
@@ -128,6 +132,10 @@ export class DirectIngest implements Ingest {
     const pages = await this.#provePages(request.pages, proof, failed);
     recorded.push(...(await this.#commit(proved, pages)));
     return { recorded, missing: [...proof.missing], failed };
+  }
+
+  readSmall(oids: readonly Digest[], sizeMaxBytes: number): AsyncIterable<SmallBlob> {
+    return readSmallBlobs({ ...this.#options, sizeMaxBytes }, oids);
   }
 
   /** Pages whose children are stored, or come along and are fine themselves. */

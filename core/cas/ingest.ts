@@ -1,4 +1,7 @@
-/** The Ingest port: what a server needs to let others write into a repo by packs and recipes. Nothing a client says is believed unread. */
+/**
+ * The Ingest port: what a server needs to let others write into a repo by packs and recipes, and to hand out many files at once.
+ * Nothing a client says is believed unread.
+ */
 import type { ByteStream } from '../bytes.ts';
 import type { Digest } from '../digest.ts';
 import type { DatamonError } from '../errors.ts';
@@ -46,6 +49,12 @@ export interface RecordOutcome {
   readonly failed: readonly { readonly oid: Digest; readonly error: DatamonError }[];
 }
 
+/** A whole file, proved. */
+export interface SmallBlob {
+  readonly oid: Digest;
+  readonly bytes: Uint8Array;
+}
+
 export interface Ingest {
   /**
    * Checks a whole pack, frame by frame, while spooling it, then stores it. Durable when resolved; the same pack again is
@@ -58,4 +67,9 @@ export interface Ingest {
   recipeOf(oid: Digest): Promise<Recipe>;
   /** Records blobs and pages. A blob is read back and hashed as a whole before its record says verified. */
   recordByRecipe(request: RecordRequest): Promise<RecordOutcome>;
+  /**
+   * Those of `oids` that have at most `sizeMaxBytes`, in the order that costs fewest requests, each held in memory whole. What is
+   * absent or does not read is left out: its own request says why.
+   */
+  readSmall(oids: readonly Digest[], sizeMaxBytes: number): AsyncIterable<SmallBlob>;
 }

@@ -1,11 +1,11 @@
-/** Pushes in the API: announced before git moves anything, recorded when a ref has moved, and what a batch asked for. */
+/** Pushes in the API: announced before git moves anything, recorded when a ref has moved. */
 import { DatamonError } from '../../core/errors.ts';
 import { parsePushId } from '../../core/keys.ts';
 import type { RefMove } from '../../core/meta/model.ts';
 import type { History } from '../../core/meta/repository.ts';
 import { parseAnnouncement, parseRefMove } from '../../core/meta/wire.ts';
 import { oneOf, record } from '../../core/shape.ts';
-import { BATCH_READ_OR_WRITE, READ, WRITE } from '../access.ts';
+import { READ, WRITE } from '../access.ts';
 import { readJson } from '../body.ts';
 import { refuseLocked } from '../push-locks.ts';
 import { sendJson } from '../reply.ts';
@@ -52,14 +52,6 @@ export const API_PUSH_ROUTES: readonly Route[] = [
     body: JSON_BODY,
     summary: 'Say how a push ended',
     run: settle,
-  },
-  {
-    ...api,
-    method: 'get',
-    path: '/batches/:batch',
-    access: BATCH_READ_OR_WRITE,
-    summary: 'Members of a recent batch',
-    run: batchMembers,
   },
 ];
 
@@ -115,18 +107,4 @@ async function settle(call: Call): Promise<void> {
   const { outcome } = parseDone(await readBody(call), 'body');
   await (await historyOf(call)).settle(push, outcome);
   sendJson(call, { pushId: push, outcome });
-}
-
-/** Only the batch's own token opens it: what a push or clone asks for is between the server and that client. */
-function batchMembers(call: Call): void {
-  const { action } = call.caller;
-  const id = param(call, 'batch');
-  const remembered = call.deps.batches.recall(id);
-  if (action?.kind !== 'datamon') {
-    throw new DatamonError('FORBIDDEN', 'a batch is shown to its own token only');
-  }
-  if (action.batch !== id || remembered === undefined || remembered.repo !== call.repo) {
-    throw new DatamonError('NOT_FOUND', 'no such batch, or it was forgotten');
-  }
-  sendJson(call, { objects: remembered.objects });
 }

@@ -1,5 +1,6 @@
 /** All routes there are. Mounting, access tests and OpenAPI go through this table. */
 import type { Route } from '../route.ts';
+import { API_BATCH_ROUTES } from './api-batches.ts';
 import { API_HISTORY_ROUTES } from './api-history.ts';
 import { API_OBJECT_ROUTES } from './api-objects.ts';
 import { API_PUSH_ROUTES } from './api-pushes.ts';
@@ -16,6 +17,7 @@ export const ROUTES: readonly Route[] = [
   ...API_OBJECT_ROUTES,
   ...API_HISTORY_ROUTES,
   ...API_PUSH_ROUTES,
+  ...API_BATCH_ROUTES,
   ...BATCH_ROUTES,
   ...OBJECT_ROUTES,
   ...LOCK_ROUTES,

@@ -2,9 +2,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { verifyActionToken } from '../../client/tokens.ts';
-import { digestOf } from '../../core/digest.ts';
+import { bytesBody } from '../../core/backend/backend.ts';
+import { type Digest, digestOf } from '../../core/digest.ts';
 import { DatamonError } from '../../core/errors.ts';
 import { parseRepoName } from '../../core/keys.ts';
+import { readObjectStream } from '../../core/meta/object-stream.ts';
 import { ttlSeconds } from '../../lfs-server/actions.ts';
 import { expectSchema } from './support/schemas.ts';
 import {
@@ -127,6 +129,34 @@ describe('batch', () => {
     expect(members.body).to.deep.equal({ objects: [{ oid, size: 3 }] });
     expect((await world.call(path, { token: WRITER })).status).to.equal(403);
     expect((await world.call(path.replace(/.$/, '_'), { token })).status).to.equal(404);
+  });
+
+  it('sends the small objects of a download batch in one answer, to its own token', async () => {
+    const world = await startServer();
+    const contents = ['small', 'smaller', '', 'x'.repeat(1024 * 1024 + 1)];
+    const members: { oid: Digest; size: number }[] = [];
+    for (const content of contents) {
+      members.push({ oid: await world.put(content), size: content.length });
+    }
+    members.push({ oid: digestOf('absent'), size: 6 });
+    const asked = { operation: 'download', transfers: ['datamon'], objects: members };
+    const { body } = await ask(world, asked);
+    const token = body.objects[0].actions.download.header.Authorization.replace('Bearer ', '');
+    const { batch } = verifyActionToken(token, { secrets: [SECRET], issuer: 'datamon' }) as {
+      batch: string;
+    };
+    const path = `/api/v1/repos/acme%2Fweather/batches/${batch}/objects`;
+    const answer = await world.call(path, { token });
+    expect(answer.status).to.equal(200);
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    const stream = await readObjectStream(bytesBody(bytes).open());
+    expect(stream.members).to.deep.equal(members);
+    const sent: string[] = [];
+    for await (const object of stream.objects) sent.push(Buffer.from(object.bytes).toString());
+    expect(sent).to.have.members(contents.slice(0, 3));
+    expect((await world.call(path, { token: WRITER })).status).to.equal(403);
+    const head = await world.call(path, { token, method: 'HEAD' });
+    expect([head.status, await head.text()]).to.deep.equal([200, '']);
   });
 
   for (const operation of ['upload', 'download']) {

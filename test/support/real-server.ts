@@ -7,7 +7,7 @@ import type { Backend } from '../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../core/backend/memory.ts';
 import { secureRandom } from '../../core/random.ts';
 import { createApp } from '../../lfs-server/app.ts';
-import { createBatchMemory } from '../../lfs-server/batch-memory.ts';
+import { type BatchMemory, createBatchMemory } from '../../lfs-server/batch-memory.ts';
 import { listen } from '../../lfs-server/listen.ts';
 import { createRepos } from '../../lfs-server/repos.ts';
 import { DEFAULT_LIMITS, type Settings } from '../../lfs-server/settings.ts';
@@ -21,6 +21,8 @@ export interface RealServer {
   readonly backend: Backend;
   /** To mint tokens that it accepts. */
   readonly signing: Settings['signing'];
+  /** What it was asked, as `GET /path`, in order. */
+  readonly requests: readonly string[];
   /** The sum of all objects in the store. */
   storedBytes(): Promise<number>;
   /** Same store, new process as it were. */
@@ -41,6 +43,7 @@ export interface RealServerOptions {
   readonly secret?: string;
   /** Instead of the server that listens there. */
   readonly port?: number;
+  readonly batches?: BatchMemory;
 }
 
 export async function startRealServer(options: RealServerOptions = {}): Promise<RealServer> {
@@ -54,15 +57,16 @@ export async function startRealServer(options: RealServerOptions = {}): Promise<
     accepting: { secrets: [secret], issuers: ['datamon'], audience: 'datamon' },
     limits: DEFAULT_LIMITS,
   };
+  const requests: string[] = [];
   const start = async (port: number): Promise<{ port: number; stop: () => Promise<void> }> => {
     const repos = createRepos(await openStoreSource({ backend, spoolDir: await makeTempDir() }));
     const app = createApp({
       settings,
       repos,
-      batches: createBatchMemory(),
+      batches: options.batches ?? createBatchMemory(),
       space: createSpaceWatch(() => performance.now()),
       random: secureRandom,
-      log: () => undefined,
+      log: ({ method, path }) => void requests.push(`${method} ${path}`),
     });
     const listening = await listen(app, { host: '127.0.0.1', port });
     const stop = async (): Promise<void> => {
@@ -81,6 +85,7 @@ export async function startRealServer(options: RealServerOptions = {}): Promise<
     origin: `http://127.0.0.1:${current.port}`,
     backend,
     signing: settings.signing,
+    requests,
     storedBytes: async () => {
       let sum = 0;
       for await (const { sizeBytes } of backend.list('')) sum += sizeBytes;
