@@ -1,5 +1,5 @@
 /**
- * Every call to the system that making a store and four steps on it take (an object, a file, an entry of a log, a recorded push): at each of them
+ * Every call to the system that making a store and five steps on it take (an object, a file, a log's entry, a recorded push, a collection): at each of them
  * once the process is killed, and at each that may fail the system says EIO, and ENOSPC, once. strace does it, on the one thread that
  * makes these calls, so that the nth call is the same one each time. A step that failed must succeed when it is tried again.
  */
@@ -62,7 +62,7 @@ interface Tripped extends Ended {
   readonly lines: readonly string[];
 }
 
-/** Runs the four steps under strace with these arguments. */
+/** Runs the five steps under strace with these arguments. */
 async function trip(
   programs: Programs,
   root: string,
@@ -77,7 +77,7 @@ async function trip(
   });
   const { child, ended } = startProgram(
     { ...programs, env: { ...programs.env, UV_THREADPOOL_SIZE: '1', UV_USE_IO_URING: '0' } },
-    'test/soak/four-steps.ts',
+    'test/soak/five-steps.ts',
     [root, String(seed)],
     (line) => {
       if (line.startsWith('ready ')) ready(line.slice('ready '.length));
@@ -172,7 +172,7 @@ export const syscalls: SoakKind = {
   name: 'syscalls',
   unit: 'calls',
   promise:
-    'at every call to the system that making a store and storing an object, a file, a log entry and a push in it takes: killed there, or told EIO or ENOSPC, nothing acknowledged is lost and a second try succeeds',
+    'at every call to the system that making a store, storing an object, a file, a log entry and a push in it, and collecting it take: killed there, or told EIO or ENOSPC, nothing acknowledged is lost and a second try succeeds',
   defaultCount: 100_000,
   sliceCount: 6,
   plants: ['promises too much'],

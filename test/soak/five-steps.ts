@@ -1,12 +1,13 @@
 /**
- * A process to trip up: waits for a line on stdin, makes a store, then takes one step of each sort, one after the other, and any that
- * failed once more. Arguments: folder of the store, seed. Lines: those of `lines.ts`; `ready <thread>` names the one thread that makes
+ * A process to trip up: waits for a line on stdin, makes a store, then takes one step of each sort, one after the other, then collects
+ * it all; what failed is done once more. Arguments: folder of the store, seed. Lines: those of `lines.ts`; `ready <thread>` names the one thread that makes
  * its calls to the disk.
  */
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { splitmix64 } from '../support/splitmix64.ts';
+import { collectOnce } from './collect-once.ts';
 import { say, tell } from './lines.ts';
 import { openSoakStore } from './sight-of-store.ts';
 import { createSteps, type StepKind } from './steps.ts';
@@ -32,6 +33,8 @@ for (const [index, sort] of SORTS.entries()) {
     say(`stuck ${sort}`);
   }
 }
+const collect = (): Promise<void> => collectOnce(backend, `${root}-spool`);
+await collect().catch(() => collect().catch(() => say('stuck collection')));
 await repository.close();
 say('done');
 process.exit(0);
