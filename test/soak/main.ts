@@ -1,6 +1,6 @@
 /**
  * `npm run soak`: runs kinds of soak tests, prints how they go and appends one line for each to docs/ledger.jsonl; `--help` says what it
- * takes.
+ * takes. Stopped with Ctrl-C or SIGTERM, a run ends after what it is at, and counts as far as it went.
  */
 import type { SoakKind } from './kind.ts';
 import { KINDS } from './kinds.ts';
@@ -56,8 +56,12 @@ async function main(): Promise<number> {
   }
   const { kinds, count, seed, planted, keep } = asked.run;
   let held = true;
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   for (const kind of kinds) {
+    if (stop.signal.aborted) break;
     const options = {
+      signal: stop.signal,
       count: count ?? kind.defaultCount,
       seed,
       starts: 'often' as const,

@@ -19,10 +19,12 @@ export interface RunOptions extends Pick<SoakOptions, 'count' | 'seed' | 'starts
   readonly keep: 'if broken' | 'never';
   /** Milliseconds between two lines of progress. */
   readonly everyMs?: number;
+  /** Ends the run early; what was done by then counts. */
+  readonly signal?: AbortSignal;
 }
 
 export async function runKind(kind: SoakKind, options: RunOptions): Promise<SoakRun> {
-  const { print, keep, everyMs = 10_000, ...rest } = options;
+  const { print, keep, everyMs = 10_000, signal, ...rest } = options;
   const folder = await mkdtemp(join(tmpdir(), `datamon-soak-${kind.name}-`));
   const broken: Broken[] = [];
   const noted = new Set<string>();
@@ -48,7 +50,7 @@ export async function runKind(kind: SoakKind, options: RunOptions): Promise<Soak
       noted.add(text);
     },
     get enough() {
-      return broken.length >= BROKEN_COUNT_MAX;
+      return broken.length >= BROKEN_COUNT_MAX || signal?.aborted === true;
     },
   };
   try {
