@@ -39,6 +39,8 @@ export interface RealResult {
   /** Pushes acknowledged, and containers deleted, in all: a run in which nothing happens proves nothing. */
   readonly acknowledged: number;
   readonly deleted: number;
+  /** Collections that found a root damaged by a push too slow for the policy, and went no further. */
+  readonly refused: number;
   readonly lost: { readonly schedule: number; readonly what: string } | null;
 }
 
@@ -54,13 +56,14 @@ const FILES: readonly Uint8Array[] = [
 ];
 
 export async function runReal(options: RealOptions): Promise<RealResult> {
-  const sum = { turns: 0, acknowledged: 0, deleted: 0 };
+  const sum = { turns: 0, acknowledged: 0, deleted: 0, refused: 0 };
   for (let schedule = 0; schedule < options.schedules; schedule += 1) {
     const run = new Run(options, schedule);
     const lost = await run.play();
     sum.turns += run.turnCount;
     sum.acknowledged += run.acknowledged;
     sum.deleted += run.deleted;
+    sum.refused += run.refused;
     if (lost !== null) return { ...sum, schedules: schedule + 1, lost: { schedule, what: lost } };
   }
   return { ...sum, schedules: options.schedules, lost: null };
@@ -78,6 +81,8 @@ class Run {
   turnCount = 0;
   acknowledged = 0;
   deleted = 0;
+  refused = 0;
+  #hasSlowPush = false;
   readonly #spoolDir: string;
   readonly #dice: Dice;
   readonly #clock = { ms: Date.UTC(2026, 0, 1) };
@@ -194,10 +199,14 @@ class Run {
       { ...commit, entries: files, rules: { recorder: 1, config: null }, pointerExtensions: [] },
     );
     const described = { bundle, totals, extraOids: null, missing: [], forced: false };
+    const firstMs = Math.min(startMs, ...mine.map(({ promised }) => promised.sinceMs));
+    const isSlow = (): boolean => this.#clock.ms - firstMs >= HALF_MS;
+    this.#hasSlowPush ||= isSlow();
     await history.recordMove({
       ...{ ...described, pushId: pushIdOf(push), remote: REMOTE, ref: 'refs/heads/main' },
       ...{ gitOld: null, gitNew: commit.commit, pushedBy: 'ada', receipt: FREE_RECEIPT },
     });
+    this.#hasSlowPush ||= isSlow();
     // Whoever takes longer than half of what the policy gives, from the first file to the ref, is on his own.
     for (const { promised } of mine) {
       const first = Math.min(promised.sinceMs, startMs);
@@ -218,9 +227,11 @@ class Run {
         this.#found ??= await this.#lost();
       }
     } catch (error) {
-      if (!(error instanceof DatamonError) || error.code !== 'UNAVAILABLE') {
-        this.#trouble.push(error);
-      }
+      const code = error instanceof DatamonError ? error.code : null;
+      // A push too slow for the policy may leave a branch without its pages; then nothing more is deleted, which is as it should be.
+      const isRefusal = code === 'CORRUPT' && this.#hasSlowPush;
+      if (isRefusal) this.refused += 1;
+      else if (code !== 'UNAVAILABLE') this.#trouble.push(error);
     }
   }
 

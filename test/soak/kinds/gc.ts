@@ -2,31 +2,13 @@
  * Collection beside writers: the real writers and the real collector, call by call under seeded schedules; and, for each of these, many
  * schedules of the model of the protocol, which is a hundred times as fast. Mistakes are planted in the model, as its variants.
  */
-import { DatamonError } from '../../../core/errors.ts';
 import { runModel } from '../../core/collect/model-run.ts';
 import type { Variant } from '../../core/collect/model-variants.ts';
-import { type RealOptions, type RealResult, runReal } from '../../core/collect/real-run.ts';
+import { runReal } from '../../core/collect/real-run.ts';
 import type { SoakKind, SoakOptions, SoakResult } from '../kind.ts';
 
 const BATCH_SCHEDULES = 20;
-const MODEL_SCHEDULES_EACH = 100;
-
-/**
- * Null where the collector refused to go on: a push that outlasted half of what the policy gives may leave a branch whose pages are
- * gone, and then nothing more is deleted. That is said, and counted, but is no loss of what was promised.
- */
-async function realOrRefused(
-  real: RealOptions,
-  { report }: SoakOptions,
-): Promise<RealResult | null> {
-  try {
-    return await runReal(real);
-  } catch (error) {
-    if (!(error instanceof DatamonError) || error.code !== 'CORRUPT') throw error;
-    report.note(`batch of seed ${real.seed}: the collector refused: ${error.message}`);
-    return null;
-  }
-}
+const MODEL_SCHEDULES_EACH = 500;
 
 async function run(options: SoakOptions): Promise<SoakResult> {
   const { count, seed, folder, report, planted } = options;
@@ -36,9 +18,8 @@ async function run(options: SoakOptions): Promise<SoakResult> {
   for (let batch = seed; done < count && !report.enough; batch += 1) {
     const replay = `npm run soak -- --only gc --count ${BATCH_SCHEDULES} --seed ${batch}`;
     const schedules = Math.min(BATCH_SCHEDULES, count - done);
-    const real = await realOrRefused({ seed: batch, schedules, spoolDir: folder }, options);
-    if (real === null) sum.refused += 1;
-    else if (real.lost !== null) {
+    const real = await runReal({ seed: batch, schedules, spoolDir: folder });
+    if (real.lost !== null) {
       report.broken({ what: `schedule ${real.lost.schedule}: ${real.lost.what}`, replay });
     }
     const model = runModel({ seed: batch, schedules: schedules * MODEL_SCHEDULES_EACH, variant });
@@ -49,9 +30,10 @@ async function run(options: SoakOptions): Promise<SoakResult> {
       });
     }
     sum.modelSchedules += model.schedules;
-    sum.turns += real?.turns ?? 0;
-    sum.acknowledged += real?.acknowledged ?? 0;
-    sum.deleted += real?.deleted ?? 0;
+    sum.turns += real.turns;
+    sum.acknowledged += real.acknowledged;
+    sum.deleted += real.deleted;
+    sum.refused += real.refused;
     done += schedules;
     report.progress(done);
   }
