@@ -160,7 +160,7 @@ node='$app/node'
 [ -x "\$node" ] || node=\$(command -v node) || {
 $gone
 }
-exec "\$node" --disable-warning=ExperimentalWarning '$app/$main' "\$@"
+exec "\$node" --disable-warning=ExperimentalWarning --disable-warning=MetadataLookupWarning '$app/$main' "\$@"
 LAUNCHER
   chmod 755 "$file.new"
   mv "$file.new" "$file"

@@ -94,7 +94,7 @@ export async function ensureLaunchers(io: Io, runtime: Runtime): Promise<void> {
   ] as const) {
     if ((await launcherOf(program, io)).by === 'install.sh') continue;
     const node = shellQuoted(runtime.nodePath);
-    const command = `${node} --disable-warning=ExperimentalWarning ${shellQuoted(main)}`;
+    const command = `${node} --disable-warning=ExperimentalWarning --disable-warning=MetadataLookupWarning ${shellQuoted(main)}`;
     await writeLauncher(io.env, program, command);
   }
 }

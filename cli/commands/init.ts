@@ -46,6 +46,7 @@ export const init: Command<InitRow> = {
   examples: [
     ['init https://data.example.org', 'a server; the repo is named after origin'],
     ['init https://data.example.org/acme/weather', 'the repo in full'],
+    ['init gs://bucket/prefix', 'a bucket, also s3://, by your own right to it'],
     ['init /srv/datamon --shared', 'a directory all teammates see at this path'],
     ['init ~/datamon --repo acme/weather', 'a directory of your own: only this clone knows it'],
   ],
@@ -103,7 +104,7 @@ async function targetUrl(
   if (given === undefined || given === '') {
     const present = await cloneRepoUrl(clone);
     if (present !== null) return present;
-    throw usageError('init needs URL: https://…, or a directory', 'init');
+    throw usageError('init needs URL: https://…, gs:// or s3://…, or a directory', 'init');
   }
   const text = withScheme(
     given.includes('/') || given.includes(':') ? given : `./${given}`,
