@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly cwd?: string;
 }
 
-const RUN_TIMEOUT_MS = 30_000;
+const RUN_TIMEOUT_MS = 90_000;
 
 const LFS_FILTER = `[filter "lfs"]
 	clean = git-lfs clean -- %f
