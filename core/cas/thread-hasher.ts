@@ -53,6 +53,7 @@ class HashThread {
   /** Shared memory of inputs that ended; never more than were hashed at once. */
   readonly #pieces: Uint8Array[] = [];
   #lastId = 0;
+  #waitingCount = 0;
 
   constructor(onDeath: () => void) {
     this.#onDeath = onDeath;
@@ -65,28 +66,34 @@ class HashThread {
       { length: PIECES_PER_INPUT },
       () => this.#pieces.pop() ?? new Uint8Array(new SharedArrayBuffer(PIECE_SIZE_BYTES)),
     );
-    const input = new Input(
-      pieces,
-      (bytes, end) => this.#send({ id, bytes, end }),
-      (freed) => {
+    const input = new Input(pieces, {
+      send: (bytes, end) => this.#send({ id, bytes, end }),
+      waits: (isWaiting) => this.#waits(isWaiting ? 1 : -1),
+      ended: (freed) => {
         this.#inputs.delete(id);
         this.#pieces.push(...freed);
-        if (this.#inputs.size === 0) this.#worker?.unref();
       },
-    );
+    });
     this.#inputs.set(id, input);
     return input;
   }
 
   #send(request: HashRequest): void {
     this.#worker ??= this.#start();
-    this.#worker.ref();
     this.#worker.postMessage(request);
+  }
+
+  /** The process stays for those who wait, not for an input whose writer went away without a word. */
+  #waits(change: 1 | -1): void {
+    this.#waitingCount += change;
+    if (this.#waitingCount > 0) this.#worker?.ref();
+    else this.#worker?.unref();
   }
 
   #start(): Worker {
     const file = `./hash-worker${extname(import.meta.filename)}`;
     const worker = new Worker(new URL(file, import.meta.url));
+    worker.unref();
     worker.on('message', ({ id, digest }: HashAnswer) => {
       this.#inputs.get(id)?.hear(digest as Digest | undefined);
     });
@@ -98,12 +105,16 @@ class HashThread {
   }
 }
 
-type Send = (bytes: Uint8Array | null, end: HashRequest['end']) => void;
+/** What an input needs of its thread. */
+interface Line {
+  readonly send: (bytes: Uint8Array | null, end: HashRequest['end']) => void;
+  readonly waits: (isWaiting: boolean) => void;
+  readonly ended: (freed: readonly Uint8Array[]) => void;
+}
 
 /** One input on its way through the thread. */
 class Input implements ThreadHasher {
-  readonly #send: Send;
-  readonly #onEnd: (freed: readonly Uint8Array[]) => void;
+  readonly #line: Line;
   readonly #free: Uint8Array[];
   /** Sent and not yet answered, oldest first: answers come in this order. */
   readonly #sent: Uint8Array[] = [];
@@ -114,10 +125,9 @@ class Input implements ThreadHasher {
   #digest: Digest | null = null;
   #ended = false;
 
-  constructor(pieces: Uint8Array[], send: Send, onEnd: (freed: readonly Uint8Array[]) => void) {
+  constructor(pieces: Uint8Array[], line: Line) {
     this.#free = pieces;
-    this.#send = send;
-    this.#onEnd = onEnd;
+    this.#line = line;
   }
 
   update(bytes: Uint8Array): Promise<void> | undefined {
@@ -138,18 +148,20 @@ class Input implements ThreadHasher {
   async digest(): Promise<Digest> {
     if (!this.#isUnderWay) return this.#digestHere();
     if (this.#filled > 0) this.#handOver();
-    this.#send(null, 'tell');
+    this.#line.send(null, 'tell');
     while (this.#digest === null) await this.#news();
+    const digest = this.#digest;
     this.#end();
-    return this.#digest;
+    return digest;
   }
 
   drop(): void {
     if (this.#ended) return;
-    if (this.#isUnderWay) this.#send(null, 'drop');
+    if (this.#isUnderWay) this.#line.send(null, 'drop');
     // Pieces that are being hashed are not handed to another input; they are garbage once the thread lets go of them.
     this.#sent.length = 0;
     this.#end();
+    this.fail(new Error('the hasher was dropped'));
   }
 
   hear(digest: Digest | undefined): void {
@@ -182,14 +194,16 @@ class Input implements ThreadHasher {
     if (piece === undefined) return;
     this.#sent.push(piece);
     this.#isUnderWay = true;
-    this.#send(piece.subarray(0, this.#filled), 'not yet');
+    this.#line.send(piece.subarray(0, this.#filled), 'not yet');
     this.#filled = 0;
   }
 
   #news(): Promise<void> {
     return new Promise((resolve, reject) => {
+      this.#line.waits(true);
       this.#wake = () => {
         this.#wake = null;
+        this.#line.waits(false);
         if (this.#failure === null) resolve();
         else reject(this.#failure.error);
       };
@@ -200,6 +214,6 @@ class Input implements ThreadHasher {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#onEnd(this.#free);
+    this.#line.ended(this.#free);
   }
 }

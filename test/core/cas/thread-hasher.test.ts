@@ -1,9 +1,17 @@
 /** Hashing beside the main thread: the same digests, whatever the slices and however many at a time, and nothing left behind. */
+import { writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { createThreadHasher, THREAD_HASH_SIZE_MIN_BYTES } from '../../../core/cas/thread-hasher.ts';
 import { digestOf } from '../../../core/digest.ts';
+import { runProgram } from '../../support/git-repo.ts';
 import { seededBytes } from '../../support/splitmix64.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
 
+const MODULE = pathToFileURL(
+  resolve(import.meta.dirname, '../../../core/cas/thread-hasher.ts'),
+).href;
 const LARGE = THREAD_HASH_SIZE_MIN_BYTES;
 
 async function hashed(bytes: Buffer, sliceBytes: number, announcedBytes: number): Promise<string> {
@@ -45,5 +53,36 @@ describe('thread hasher', () => {
       }),
     );
     expect(digests).to.deep.equal(Array.from({ length: 12 }, () => true));
+  });
+
+  it('keeps no process that only forgot an input, and keeps one that waits for a digest', async () => {
+    const cwd = await makeTempDir();
+    const run = async (ending: string) => {
+      const program = [
+        `import { createThreadHasher } from ${JSON.stringify(MODULE)};`,
+        `const forgotten = createThreadHasher(${LARGE});`,
+        'await forgotten.update(new Uint8Array(9_000_000));',
+        `const other = createThreadHasher(${LARGE});`,
+        'await other.update(new Uint8Array(9_000_000));',
+        ending,
+      ];
+      await writeFile(join(cwd, 'program.mjs'), program.join('\n'));
+      const flags = ['--disable-warning=ExperimentalWarning'];
+      return runProgram(process.execPath, [...flags, 'program.mjs'], { cwd, env: {} });
+    };
+    const silent = await run('');
+    expect(silent.status, silent.stderr).to.equal(0);
+    const waiting = await run('console.log(await other.digest());');
+    expect(waiting.status, waiting.stderr).to.equal(0);
+    expect(waiting.stdout.trim()).to.equal(digestOf(new Uint8Array(9_000_000)));
+  });
+
+  it('fails whoever still waits for an input that is dropped', async () => {
+    const hasher = createThreadHasher(LARGE);
+    await hasher.update(new Uint8Array(5_000_000));
+    const told = hasher.digest().catch((error: Error) => error.message);
+    hasher.drop();
+    expect(await told).to.include('dropped');
+    expect(hasher.update(new Uint8Array(5_000_000))).to.equal(undefined);
   });
 });
