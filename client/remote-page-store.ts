@@ -1,6 +1,11 @@
 /** `PageStore` over the API. Promise: a page is the bytes its digest names, or CORRUPT. */
 import { collect } from '../core/bytes.ts';
-import { EMPTY_RECEIPT, type PageStore, type Receipt } from '../core/cas/blob-store.ts';
+import {
+  EMPTY_RECEIPT,
+  type PageStore,
+  type PutPagesOptions,
+  type Receipt,
+} from '../core/cas/blob-store.ts';
 import {
   encodeFrame,
   FRAME_HEADER_SIZE_BYTES,
@@ -50,12 +55,21 @@ export class RemotePageStore implements PageStore {
     return have;
   }
 
-  async putPages(pages: readonly Uint8Array[]): Promise<Receipt> {
+  async putPages(
+    pages: readonly Uint8Array[],
+    { keeps = null }: PutPagesOptions = {},
+  ): Promise<Receipt> {
     const requestsBefore = this.#repo.api.requestCount;
     const byDigest = new Map(pages.map((page) => [digestOf(page), page]));
     const absent = this.#absent;
     const unasked = [...byDigest.keys()].filter((page) => !absent.has(page));
+    if (keeps !== null) unasked.push(keeps);
     const have = unasked.length > 0 ? await this.hasPages(unasked) : new Set<Digest>();
+    if (keeps !== null && !have.has(keeps)) {
+      throw new DatamonError('INCOMPLETE', `the tree ${keeps} is not stored any more`, {
+        hint: 'Record the commit again with all its files: datamon record',
+      });
+    }
     for (const page of have) byDigest.delete(page);
     let receipt = EMPTY_RECEIPT;
     if (byDigest.size > 0) receipt = await this.#send(byDigest);

@@ -46,12 +46,17 @@ export interface Log<T> {
   /**
    * Appends what `decide` makes of the head; decides again, `tries` times in all, where somebody else was faster, then
    * CONFLICT. Returns null where `decide` did: nothing is appended, and the head it was shown is durable, so that "already so"
-   * may be acknowledged.
+   * may be acknowledged. `guess`: what the head probably is; the log is read only where it is not, or where nothing is to be appended.
    */
-  update(
-    decide: (head: LogEntry<T> | null) => T | null | Promise<T | null>,
-    tries?: number,
-  ): Promise<LogEntry<T> | null>;
+  update(decide: Decide<T>, options?: UpdateOptions<T>): Promise<LogEntry<T> | null>;
+}
+
+type Decide<T> = (head: LogEntry<T> | null) => T | null | Promise<T | null>;
+
+export interface UpdateOptions<T> {
+  readonly tries?: number;
+  /** An entry that was read, or null for an empty log. */
+  readonly guess?: LogEntry<T> | null;
 }
 
 interface StoredEntry<T> extends LogEntry<T> {
@@ -97,7 +102,26 @@ export function openLog<T>(options: LogOptions<T>): Log<T> {
     return null;
   };
 
-  const update: Log<T>['update'] = async (decide, tries = LOG_UPDATE_TRIES) => {
+  /** The entry that follows `guess`, or null where that is not the head or `decide` wants nothing. */
+  const appendTo = async (
+    guess: LogEntry<T> | null,
+    decide: Decide<T>,
+  ): Promise<LogEntry<T> | null> => {
+    const event = await decide(guess);
+    try {
+      return event === null ? null : await append(guess, event);
+    } catch (error) {
+      if (!hasCode(error, 'CONFLICT')) throw error;
+      return null;
+    }
+  };
+
+  const update: Log<T>['update'] = async (decide, { tries = LOG_UPDATE_TRIES, guess } = {}) => {
+    const appended = guess === undefined ? null : await appendTo(guess, decide);
+    return appended ?? (await updateHead(decide, tries));
+  };
+
+  const updateHead = async (decide: Decide<T>, tries: number): Promise<LogEntry<T> | null> => {
     for (let tried = 1; ; tried += 1) {
       const stored = await storedHead();
       const previous = stored && publicEntry(stored);

@@ -11,9 +11,9 @@ import { DatamonError } from '../../core/errors.ts';
 import { type GitSha, type PushId, parseRepoName } from '../../core/keys.ts';
 import { createSyntheticCommit } from '../../core/meta/commit-object.ts';
 import { diffTrees } from '../../core/meta/diff.ts';
-import type { Entry } from '../../core/meta/model.ts';
+import type { Entry, RawPath } from '../../core/meta/model.ts';
 import { rawPathFromText } from '../../core/meta/raw-path.ts';
-import { recordBundle } from '../../core/meta/record.ts';
+import { type CommitContent, recordBundle } from '../../core/meta/record.ts';
 import { listFolder } from '../../core/meta/tree-reader.ts';
 import { type DirectRepository, openRepository } from '../../core/open-repository.ts';
 import { randomHex, secureRandom } from '../../core/random.ts';
@@ -73,16 +73,20 @@ async function runScale(bench: Bench, scale: Scale, fileCount: number): Promise<
   const room = new Room(bench, { storeDir, scale });
   const before = makeEntries(fileCount);
   const changed = Math.floor(fileCount / 2);
-  const first = await room.measure('first commit', (repository) => commit(repository, before, []));
-  const second = await room.measure('commit of one change', (repository) =>
-    commit(repository, withChange(before, changed), [first.commit]),
+  const first = await room.measure('first commit', (repository) =>
+    commit(repository, { entries: before }, []),
   );
+  const path = before[changed]?.path ?? rawPathFromText('no/file');
+  const second = await room.measure('commit of one change', (repository) => {
+    const entry: Entry = { ...fileAt(path), oid: digestOf('changed'), sizeBytes: 7 };
+    return commit(repository, { base: first.tree, changes: [{ path, entry }] }, [first.commit]);
+  });
   const diff = await room.measure('diff of one change', async ({ pages }) => {
     const paths: string[] = [];
     for await (const { path } of diffTrees(pages, first.tree, second.tree)) paths.push(path);
     return paths;
   });
-  expectThat(diff.length === 1 && diff[0] === before[changed]?.path, 'a diff of one changed file');
+  expectThat(diff.length === 1 && diff[0] === path, 'a diff of one changed file');
   const listing = await room.measure('list a folder', ({ pages }) =>
     listFolder(pages, second.tree, rawPathFromText('data/0000')),
   );
@@ -130,7 +134,7 @@ class Room {
 /** A bundle and the move of the branch to it: what makes it visible. */
 async function commit(
   repository: DirectRepository,
-  entries: Iterable<Entry>,
+  content: CommitContent,
   parents: readonly GitSha[],
 ): Promise<{ readonly tree: Digest; readonly commit: GitSha }> {
   const { history } = repository;
@@ -144,7 +148,7 @@ async function commit(
   const rules = { recorder: 1, config: null };
   const recorded = await recordBundle(repository, {
     ...made,
-    entries,
+    ...content,
     rules,
     pointerExtensions: [],
   });
@@ -175,23 +179,14 @@ async function commit(
 
 function makeEntries(fileCount: number): readonly Entry[] {
   const oids = Array.from({ length: OID_COUNT }, (_, index) => digestOf(`content ${index}`));
-  return Array.from(
-    treePaths(fileCount),
-    (path, index): Entry => ({
-      path,
-      kind: 'lfs',
-      executable: false,
-      oid: oids[index % OID_COUNT] ?? null,
-      sizeBytes: 1000 + (index % OID_COUNT),
-    }),
-  );
+  return Array.from(treePaths(fileCount), (path, index) => ({
+    ...fileAt(path),
+    oid: oids[index % OID_COUNT] ?? null,
+    sizeBytes: 1000 + (index % OID_COUNT),
+  }));
 }
 
-function* withChange(entries: readonly Entry[], changed: number): Iterable<Entry> {
-  for (const [index, entry] of entries.entries()) {
-    yield index === changed ? { ...entry, oid: digestOf('changed'), sizeBytes: 7 } : entry;
-  }
-}
+const fileAt = (path: RawPath) => ({ path, kind: 'lfs', executable: false }) as const;
 
 function expectThat(holds: boolean, what: string): void {
   if (!holds) throw new DatamonError('MISMATCH', `${what} was expected, and came out otherwise`);

@@ -107,11 +107,18 @@ export interface BlobStore {
 }
 
 /** Pages of bundle trees, named by the digest of their plain bytes. Kept apart from blobs: no page is ever served as an LFS object. */
+export interface PutPagesOptions {
+  readonly keeps?: Digest | null;
+}
+
 export interface PageStore {
   /** NOT_FOUND; CORRUPT. */
   getPage(digest: Digest): Promise<Uint8Array>;
   /** Those of `digests` that are stored. */
   hasPages(digests: readonly Digest[]): Promise<ReadonlySet<Digest>>;
-  /** Stores pages, children before parents or together; durable when resolved. */
-  putPages(pages: readonly Uint8Array[]): Promise<Receipt>;
+  /**
+   * Stores pages, children before parents or together; durable when resolved. `keeps`: a tree whose pages these ones list too;
+   * INCOMPLETE where its root is not stored, as nothing below a stored page is asked for.
+   */
+  putPages(pages: readonly Uint8Array[], options?: PutPagesOptions): Promise<Receipt>;
 }

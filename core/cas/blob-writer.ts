@@ -49,6 +49,8 @@ export interface SunkBlob {
   readonly frameBytes: number;
 }
 
+type Chunks = AsyncIterable<ReadChunk> | Iterable<ReadChunk>;
+
 export class BlobWriter {
   readonly #options: BlobWriterOptions;
   readonly #underWay = new Map<Digest, Promise<Receipt>>();
@@ -66,7 +68,12 @@ export class BlobWriter {
     if (other !== undefined && options.meanwhile !== 'store-too') {
       return this.#shareOther(source, other, options);
     }
-    const storing = this.#putAlone(source, this.chunksOf(source, options));
+    return this.#putFirst(source, this.chunksOf(source, options));
+  }
+
+  /** Others that come with the same file meanwhile wait for this one. */
+  async #putFirst(source: BlobSource, chunks: Chunks): Promise<Receipt> {
+    const storing = this.#putAlone(source, chunks);
     this.#underWay.set(source.oid, storing);
     try {
       return await storing;
@@ -116,8 +123,15 @@ export class BlobWriter {
     found: ReadonlyMap<Digest, readonly FoundRecord[]>,
   ): Promise<readonly FoundRecord[]> {
     if (found.size === 0) return [];
-    const { holdings, touch } = this.#options;
     await this.look();
+    return await this.countedByLastLook(found);
+  }
+
+  /** As `counted`, where all was found before the last look, which was just now. */
+  async countedByLastLook(
+    found: ReadonlyMap<Digest, readonly FoundRecord[]>,
+  ): Promise<readonly FoundRecord[]> {
+    const { holdings, touch } = this.#options;
     const sound: FoundRecord[] = [];
     for (const records of found.values()) {
       const record = await holdings.sound(records);
@@ -187,10 +201,7 @@ export class BlobWriter {
     throw new DatamonError('CORRUPT', `the chunk ${chunk.digest} was neither known nor read`);
   }
 
-  async #putAlone(
-    source: BlobSource,
-    chunks: AsyncIterable<ReadChunk> | Iterable<ReadChunk>,
-  ): Promise<Receipt> {
+  async #putAlone(source: BlobSource, chunks: Chunks): Promise<Receipt> {
     const { committer } = this.#options;
     const { packs, sink } = this.newSink();
     try {
@@ -230,8 +241,13 @@ export class BlobWriter {
     // A small file is kept until it is clear whether it is needed: its source may not open twice.
     const chunks: ReadChunk[] = [];
     for await (const chunk of this.chunksOf(source, options)) chunks.push(chunk);
-    const done = await other.then(() => true).catch(() => false);
-    return done ? reused(source) : this.#putAlone(source, chunks);
+    // Of those that waited for one who failed, one is the next to be waited for.
+    for (let first = other; ; ) {
+      if (await first.then(() => true).catch(() => false)) return reused(source);
+      const next = this.#underWay.get(source.oid);
+      if (next === undefined || next === first) return this.#putFirst(source, chunks);
+      first = next;
+    }
   }
 }
 

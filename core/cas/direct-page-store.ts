@@ -1,8 +1,15 @@
 /** Tree pages straight on a backend. Promise: what `getPage` returns has the digest asked for; a stored page is never stored twice. */
 import { collect } from '../bytes.ts';
 import { type Digest, digestOf } from '../digest.ts';
+import { DatamonError } from '../errors.ts';
 import type { BlobReader } from './blob-reader.ts';
-import { addReceipts, EMPTY_RECEIPT, type PageStore, type Receipt } from './blob-store.ts';
+import {
+  addReceipts,
+  EMPTY_RECEIPT,
+  type PageStore,
+  type PutPagesOptions,
+  type Receipt,
+} from './blob-store.ts';
 import type { BlobWriter } from './blob-writer.ts';
 import { type BoundedCache, createBoundedCache } from './bounded-cache.ts';
 import type { Committer } from './committer.ts';
@@ -44,12 +51,25 @@ export class DirectPageStore implements PageStore {
     return new Set(counted.map(({ oid }) => oid));
   }
 
-  async putPages(pages: readonly Uint8Array[]): Promise<Receipt> {
+  async putPages(
+    pages: readonly Uint8Array[],
+    { keeps = null }: PutPagesOptions = {},
+  ): Promise<Receipt> {
+    const { index, writer } = this.#options;
     const named = new Map(pages.map((page) => [digestOf(page), page]));
-    const stored = await this.hasPages([...named.keys()]);
-    const fresh = [...named].filter(([digest]) => !stored.has(digest));
-    if (fresh.length === 0) return EMPTY_RECEIPT;
-    return this.#store(fresh);
+    const kept = keeps === null ? new Map() : await index.find([keeps], 'page');
+    // The pages of an edited tree are few and new but for a race, so no list call is spent on them.
+    const found = await index[keeps === null ? 'find' : 'peek']([...named.keys()], 'page');
+    for (const { oid } of await writer.counted(found)) named.delete(oid);
+    const receipt = named.size === 0 ? EMPTY_RECEIPT : await this.#store([...named]);
+    if (keeps === null) return receipt;
+    // Storing looked already, after the tree was found.
+    const sound =
+      named.size === 0 ? await writer.counted(kept) : await writer.countedByLastLook(kept);
+    if (sound.length > 0) return receipt;
+    throw new DatamonError('INCOMPLETE', `the tree ${keeps} is not stored any more`, {
+      hint: 'Record the commit again with all its files: datamon record',
+    });
   }
 
   async #store(pages: readonly (readonly [Digest, Uint8Array])[]): Promise<Receipt> {

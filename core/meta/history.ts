@@ -27,7 +27,7 @@ import {
   parseBundleKey,
   type RepoName,
 } from '../keys.ts';
-import { type Log, openLog } from '../log.ts';
+import { type Log, type LogEntry, openLog } from '../log.ts';
 import type { Random } from '../random.ts';
 import { BUNDLE_SIZE_MAX_BYTES, decodeBundle, encodeBundle } from './bundle.ts';
 import {
@@ -68,6 +68,10 @@ export interface HistoryOptions {
 export class DirectHistory implements History {
   readonly #options: HistoryOptions;
   readonly #pending: PendingPushes;
+  /** The last one that was stored here: the next thing done is to name it. */
+  #newest: { readonly bundle: Digest; readonly descriptor: BundleDescriptor } | null = null;
+  /** The branch whose head was read last: whoever reads it is often about to move it. */
+  #lastHead: { readonly branch: string; readonly entry: LogEntry<BranchEvent> } | null = null;
 
   constructor(options: HistoryOptions) {
     this.#options = options;
@@ -81,16 +85,20 @@ export class DirectHistory implements History {
     return { ...info, remote: head?.event.canonicalRemote ?? null };
   }
 
-  async putBundle(descriptor: BundleDescriptor): Promise<Digest> {
+  async putBundle(
+    descriptor: BundleDescriptor,
+    { treeIsStored } = { treeIsStored: false },
+  ): Promise<Digest> {
     const { backend, repo, pages } = this.#options;
     const { bundle, bytes } = encodeBundle(descriptor);
     const { tree, commit } = descriptor;
-    if (!(await pages.hasPages([tree])).has(tree)) {
+    if (!treeIsStored && !(await pages.hasPages([tree])).has(tree)) {
       throw new DatamonError('INCOMPLETE', `the root page ${tree} of ${commit} is not stored`, {
         hint: 'Record the commit again: datamon record',
       });
     }
     await backend.putIfAbsent(bundleKey(repo, bundle), bytesBody(bytes));
+    this.#newest = { bundle, descriptor: decodeBundle(bundle, bytes) };
     return bundle;
   }
 
@@ -152,7 +160,12 @@ export class DirectHistory implements History {
   async *branchLog(branch: string, before?: number): AsyncIterable<Numbered<BranchEvent>> {
     checkName(branch, 'a branch');
     const log = this.#log(branchLog(this.#options.repo, branch), parseBranchRecord);
-    for await (const { n, event } of log.entries(before)) yield { n, event };
+    let isHead = before === undefined;
+    for await (const entry of log.entries(before)) {
+      if (isHead) this.#lastHead = { branch, entry };
+      isHead = false;
+      yield { n: entry.n, event: entry.event };
+    }
   }
 
   async *labels(): AsyncIterable<Numbered<LabelEvent>> {
@@ -227,6 +240,7 @@ export class DirectHistory implements History {
         info.remote ?? (await decideCanonical(this.#options, move.remote, move.pushedBy)),
       commits: (commit) => this.#log(commitLog(repo, commit), parseCommitRecord),
       branches: (name) => this.#log(branchLog(repo, name), parseBranchRecord),
+      lastHead: (name) => (this.#lastHead?.branch === name ? this.#lastHead.entry : undefined),
       labels: (name) => this.#log(labelLog(repo, name), parseLabelRecord),
       pushOutcome: (push) => this.#pending.outcome(push),
       lockViolations: lockViolations ?? (async () => []),
@@ -235,6 +249,7 @@ export class DirectHistory implements History {
 
   /** INCOMPLETE where a bundle that is to be named is not stored. */
   async #mustHave(bundle: Digest): Promise<BundleDescriptor> {
+    if (this.#newest?.bundle === bundle) return this.#newest.descriptor;
     try {
       return await this.getBundle(bundle);
     } catch (error) {

@@ -7,7 +7,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { Digest } from '../digest.ts';
 import { DatamonError, isRetryable } from '../errors.ts';
 import type { GitSha, PushId } from '../keys.ts';
-import type { Log } from '../log.ts';
+import type { Log, LogEntry } from '../log.ts';
 import type { CommitRecord, LabelRecord } from './events.ts';
 import type { BranchEvent, BundleDescriptor, MoveOutcome, RefMove } from './model.ts';
 import type { PushOutcome } from './pending.ts';
@@ -27,6 +27,8 @@ export interface MoveContext {
   readonly canonicalRemote: () => Promise<string>;
   readonly commits: (commit: GitSha) => Log<CommitRecord>;
   readonly branches: (name: string) => Log<BranchEvent>;
+  /** A head that was read before, to be tried first; undefined for none. */
+  readonly lastHead: (name: string) => LogEntry<BranchEvent> | undefined;
   readonly labels: (name: string) => Log<LabelRecord>;
   readonly pushOutcome: (push: PushId) => Promise<PushOutcome | null>;
   readonly lockViolations: LockCheck;
@@ -61,7 +63,7 @@ async function indexCommit(commit: GitSha, bundle: Digest, context: MoveContext)
   const { rules } = descriptor;
   await context
     .commits(commit)
-    .update((head) => (head?.event.bundle === bundle ? null : { bundle, rules }));
+    .update((head) => (head?.event.bundle === bundle ? null : { bundle, rules }), { guess: null });
 }
 
 async function recordBranch(
@@ -71,7 +73,8 @@ async function recordBranch(
 ): Promise<MoveOutcome> {
   const log = context.branches(branch);
   let outcome: MoveOutcome = 'already';
-  await log.update(async (head) => {
+  const guess = context.lastHead(branch);
+  const decide = async (head: LogEntry<BranchEvent> | null): Promise<BranchEvent | null> => {
     outcome = 'already';
     const at = head?.event.gitNew ?? null;
     if (at === move.gitNew) return null;
@@ -79,7 +82,8 @@ async function recordBranch(
     const gap = at !== move.gitOld;
     outcome = gap ? 'gap' : 'recorded';
     return await branchEvent(branch, move, context, { gap, before: head?.event.bundle ?? null });
-  });
+  };
+  await log.update(decide, guess === undefined ? {} : { guess });
   return outcome;
 }
 

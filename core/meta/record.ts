@@ -7,25 +7,50 @@ import { type Digest, EMPTY_DIGEST } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import type { GitSha } from '../keys.ts';
 import { diffTrees } from './diff.ts';
-import type { BundleDescriptor, BundleRules, Entry, PushReceipt, TreeTotals } from './model.ts';
+import type {
+  BundleDescriptor,
+  BundleRules,
+  Entry,
+  PushReceipt,
+  RawPath,
+  TreeTotals,
+} from './model.ts';
 import { fsckProblem } from './path-safety.ts';
 import { displayPath } from './raw-path.ts';
 import type { Repository } from './repository.ts';
-import { type BuiltPage, type BuiltTree, buildTree, sortEntries } from './tree-builder.ts';
+import {
+  type BuiltPage,
+  type BuiltTree,
+  buildTree,
+  type EntryChange,
+  editTree,
+  sortEntries,
+} from './tree-builder.ts';
 
 /** Pages sent at once; the rest follows, children first. */
-const PAGE_BATCH_SIZE_BYTES = 16 * 1024 * 1024;
+const PAGE_BATCH_SIZE_BYTES = 40 * 1024 * 1024;
 const OID_BATCH_COUNT = 10_000;
 
-export interface RecordRequest {
+/** All files of a commit, or what changed since a tree that is stored; each path once. */
+export type CommitContent =
+  | {
+      /** In any order. */
+      readonly entries: Iterable<Entry> | AsyncIterable<Entry>;
+    }
+  | {
+      /** Root of a tree that some log keeps. */
+      readonly base: Digest;
+      /** In order of paths. */
+      readonly changes: readonly EntryChange[];
+    };
+
+export type RecordRequest = CommitContent & {
   readonly commit: GitSha;
   readonly commitObject: Uint8Array;
-  /** In any order; each path once. */
-  readonly entries: Iterable<Entry> | AsyncIterable<Entry>;
   readonly rules: BundleRules;
   /** In any order. */
   readonly pointerExtensions: Iterable<string>;
-}
+};
 
 export interface RecordedBundle {
   readonly bundle: Digest;
@@ -37,13 +62,18 @@ export interface RecordedBundle {
   readonly receipt: Receipt;
 }
 
-/** Throws INVALID for paths that git's fsck refuses. Nothing becomes visible: no log names the bundle yet. */
+/**
+ * Nothing becomes visible: no log names the bundle yet. Throws INVALID for paths that git's fsck refuses, INCOMPLETE where pages of
+ * the base are not stored: then take all entries.
+ */
 export async function recordBundle(
   repository: Pick<Repository, 'pages' | 'history'>,
   request: RecordRequest,
 ): Promise<RecordedBundle> {
-  const tree = await buildTree(await checkedEntries(request.entries));
-  const { newPages, receipt } = await storeTree(repository.pages, tree);
+  const { pages } = repository;
+  const tree = await treeOf(pages, request);
+  const { newPages, receipt } =
+    'base' in request ? await storeEdited(pages, tree, request.base) : await storeTree(pages, tree);
   const descriptor: BundleDescriptor = {
     tree: tree.root,
     totals: tree.totals,
@@ -52,7 +82,7 @@ export async function recordBundle(
     rules: request.rules,
     pointerExtensions: [...new Set(request.pointerExtensions)].sort(),
   };
-  const bundle = await repository.history.putBundle(descriptor);
+  const bundle = await repository.history.putBundle(descriptor, { treeIsStored: true });
   return { bundle, descriptor, totals: tree.totals, newPages, receipt };
 }
 
@@ -67,6 +97,21 @@ export async function storeTree(
     receipt = addReceipts(receipt, await pages.putPages(batch.map(({ bytes }) => bytes)));
   }
   return { newPages: unstored.length, receipt };
+}
+
+/** The pages of an edited tree, none of which the tree `base` has. */
+async function storeEdited(
+  pages: Repository['pages'],
+  tree: BuiltTree,
+  base: Digest,
+): Promise<{ readonly newPages: number; readonly receipt: Receipt }> {
+  let receipt = EMPTY_RECEIPT;
+  const made = [...batchesBySize(tree.pages)];
+  for (const batch of made.length > 0 ? made : [[]]) {
+    const bytes = batch.map((page) => page.bytes);
+    receipt = addReceipts(receipt, await pages.putPages(bytes, { keeps: base }));
+  }
+  return { newPages: tree.pages.length, receipt };
 }
 
 /** A tree of oids that no path of a tip names any more, for a branch log's `extraOids`; null where there are none. */
@@ -177,22 +222,25 @@ function addBlob(sizes: Map<Digest, number>, entry: Entry | null): void {
   if (oid !== null && entry !== null) sizes.set(oid, entry.sizeBytes);
 }
 
-async function checkedEntries(entries: RecordRequest['entries']): Promise<Entry[]> {
+async function treeOf(pages: Repository['pages'], content: CommitContent): Promise<BuiltTree> {
+  if ('base' in content) {
+    for (const { path, entry } of content.changes) if (entry !== null) checkPath(path);
+    return editTree(pages, content.base, content.changes);
+  }
   const list: Entry[] = [];
-  for await (const entry of entries) {
-    const problem = fsckProblem(entry.path);
-    if (problem !== null) {
-      throw new DatamonError(
-        'INVALID',
-        `the path ${displayPath(entry.path)} is refused: ${problem}`,
-        {
-          hint: 'git fsck refuses it too. Rename the file and commit again.',
-        },
-      );
-    }
+  for await (const entry of content.entries) {
+    checkPath(entry.path);
     list.push(entry);
   }
-  return sortEntries(list);
+  return buildTree(sortEntries(list));
+}
+
+function checkPath(path: RawPath): void {
+  const problem = fsckProblem(path);
+  if (problem === null) return;
+  throw new DatamonError('INVALID', `the path ${displayPath(path)} is refused: ${problem}`, {
+    hint: 'git fsck refuses it too. Rename the file and commit again.',
+  });
 }
 
 /** Asked level by level from the root: what lies below a stored page is stored. */

@@ -32,8 +32,14 @@ export interface Repository {
 /** Bundles and the logs that name them. NOT_FOUND where a named thing is absent; reads of an unknown repo are NOT_FOUND. */
 export interface History {
   info(): Promise<RepoInfo>;
-  /** Stores a descriptor whose pages are all durable (INCOMPLETE otherwise) and returns its digest. Idempotent. */
-  putBundle(descriptor: BundleDescriptor): Promise<Digest>;
+  /**
+   * Stores a descriptor whose pages are all durable (INCOMPLETE otherwise) and returns its digest. Idempotent. `treeIsStored`: the
+   * caller stored the tree, or was told that it is, just now.
+   */
+  putBundle(
+    descriptor: BundleDescriptor,
+    known?: { readonly treeIsStored: boolean },
+  ): Promise<Digest>;
   getBundle(bundle: Digest): Promise<BundleDescriptor>;
   /** Full digests of bundles starting with `prefix` (at least 4 hex digits), at most `limit`. */
   findBundles(prefix: string, limit: number): Promise<readonly Digest[]>;

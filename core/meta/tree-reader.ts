@@ -135,7 +135,7 @@ function mayHold({ prefix = '', after = '' }: TreeRange, first: RawPath, next: R
 }
 
 /** Reads in order, a few ahead. */
-async function* readAhead<T, R>(
+export async function* readAhead<T, R>(
   sources: readonly T[],
   read: (source: T) => Promise<R>,
 ): AsyncGenerator<R> {

@@ -174,14 +174,46 @@ describe('log', () => {
     expect(await events(open(backend))).to.deep.equal(['1 a']);
   });
 
+  it('appends to a guessed head without reading, and reads where the guess is wrong', async () => {
+    const memory = createMemoryBackend();
+    const { backend, counts } = createMeteredBackend(memory);
+    const first = await open(backend).update(() => 'a', { guess: null });
+    expect(first?.n).to.equal(1);
+    expect(counts().requestCount).to.equal(1);
+    const heads: (string | undefined)[] = [];
+    const decide = (head: { event: string } | null) => {
+      heads.push(head?.event);
+      return `after ${head?.event}`;
+    };
+    await open(backend).update(decide, { guess: first });
+    expect(counts().requestCount).to.equal(2);
+    await open(backend).update(decide, { guess: first });
+    await open(backend).update(decide, { guess: null });
+    expect(heads).to.deep.equal(['a', 'a', 'after a', undefined, 'after after a']);
+    expect((await events(open(backend)))[0]).to.equal('4 after after after a');
+  });
+
+  it('does not take a guess for the head where nothing is to be appended', async () => {
+    const backend = createMemoryBackend();
+    const first = await filled(backend, 'a');
+    await open(backend).append(first, 'b');
+    const entry = await open(backend).update((head) => (head?.event === 'b' ? 'c' : null), {
+      guess: first,
+    });
+    expect(entry?.n).to.equal(3);
+  });
+
   it('gives up with CONFLICT after its tries', async () => {
     const backend = createMemoryBackend();
     let decisions = 0;
-    const work = open(backend).update(async (head) => {
-      decisions += 1;
-      await open(backend).append(head, 'always faster');
-      return 'mine';
-    }, 3);
+    const work = open(backend).update(
+      async (head) => {
+        decisions += 1;
+        await open(backend).append(head, 'always faster');
+        return 'mine';
+      },
+      { tries: 3 },
+    );
     expect(await codeOf(work)).to.equal('CONFLICT');
     expect(decisions).to.equal(3);
   });

@@ -1,16 +1,19 @@
 /** A repo on a store in memory, joined of its real parts: created, found again, written, read, and refused where it must be. */
 import { expect } from 'chai';
 import { createMemoryBackend } from '../../core/backend/memory.ts';
+import { createMeteredBackend } from '../../core/backend/metered.ts';
 import { collect } from '../../core/bytes.ts';
-import { digestOf } from '../../core/digest.ts';
-import { parsePoolName, parseRepoName } from '../../core/keys.ts';
+import { condemn } from '../../core/cas/condemned.ts';
+import { type Digest, digestOf } from '../../core/digest.ts';
+import { parsePoolName, parseRepoName, parseSegmentKey } from '../../core/keys.ts';
 import { createSyntheticCommit } from '../../core/meta/commit-object.ts';
 import { diffTrees } from '../../core/meta/diff.ts';
 import type { Entry } from '../../core/meta/model.ts';
-import { missingOids, recordBundle } from '../../core/meta/record.ts';
+import { type CommitContent, missingOids, recordBundle } from '../../core/meta/record.ts';
 import { resolveRef } from '../../core/meta/resolve.ts';
 import { entries, listFolder } from '../../core/meta/tree-reader.ts';
 import { type DirectRepository, openRepository } from '../../core/open-repository.ts';
+import { secureRandom } from '../../core/random.ts';
 import { codeOf, errorOf } from '../support/code-of.ts';
 import { entryOf, FREE_RECEIPT, listAll, pushIdOf, REMOTE } from '../support/meta-world.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -18,24 +21,31 @@ import { makeTempDir } from '../support/temp-dir.ts';
 const NAME = parseRepoName('acme/weather');
 const create = { by: 'ada', remote: REMOTE };
 
-async function record(repository: DirectRepository, list: readonly Entry[]) {
+async function record(
+  repository: DirectRepository,
+  content: readonly Entry[] | Extract<CommitContent, { base: Digest }>,
+) {
   const synthetic = createSyntheticCommit({
-    message: `version with ${list.length} files`,
+    message: 'a version',
     author: { name: 'Ada', mail: 'ada@example.org' },
     at: new Date(0),
     parents: [],
-    treeLabel: digestOf(JSON.stringify(list)),
+    treeLabel: digestOf(JSON.stringify(content)),
   });
   return await recordBundle(repository, {
     ...synthetic,
-    entries: list,
+    ...('base' in content ? content : { entries: content }),
     rules: { recorder: 1, config: null },
     pointerExtensions: [],
   });
 }
 
-async function push(repository: DirectRepository, list: readonly Entry[], ref = 'refs/heads/main') {
-  const { bundle, descriptor, totals } = await record(repository, list);
+async function push(
+  repository: DirectRepository,
+  content: Parameters<typeof record>[1],
+  ref = 'refs/heads/main',
+) {
+  const { bundle, descriptor, totals } = await record(repository, content);
   const [head] = await listAll(repository.history.branchLog('main'));
   await repository.history.recordMove({
     pushId: pushIdOf(bundle),
@@ -116,6 +126,42 @@ describe('core/open-repository', () => {
     expect(await missingOids(reader, a.tree)).to.have.length(3000);
     expect(await collect(reader.blobs.get(source.oid), 1000)).to.deep.equal(content);
     await reader.close();
+  });
+
+  it('records one changed file of many from cold in a few requests, whatever the count of files', async () => {
+    const memory = createMemoryBackend();
+    const list = Array.from({ length: 20_000 }, (_, index) => entryOf(`f${index}`));
+    const writer = await openRepository(memory, NAME, { create });
+    const first = await push(writer, list);
+    await writer.close();
+    const { backend, counts } = createMeteredBackend(memory);
+    const repository = await openRepository(backend, NAME);
+    const before = counts();
+    const entry = entryOf('f777', 'edited');
+    const change = { base: first.tree, changes: [{ path: entry.path, entry }] };
+    const second = await push(repository, change);
+    // The list of segments, the tables of one, two pages; segment, look, bundle, commit; the branch's head twice, its push, locks, time, entry.
+    expect(counts().requestCount - before.requestCount).to.be.at.most(14);
+    expect(counts().createdBytes - before.createdBytes).to.be.lessThan(100_000);
+    const changed = await listAll(diffTrees(repository.pages, first.tree, second.tree));
+    expect(changed.map(({ path }) => path)).to.deep.equal(['f777']);
+    await repository.close();
+  });
+
+  it('leans on no tree that is condemned', async () => {
+    const backend = createMemoryBackend();
+    const list = Array.from({ length: 3000 }, (_, index) => entryOf(`f${index}`));
+    const writer = await openRepository(backend, NAME, { create });
+    const first = await push(writer, list);
+    const keys = await listAll(backend.list('repos/'));
+    const segments = keys.map(({ key }) => parseSegmentKey(NAME, key));
+    const ids = segments.filter((name) => name !== null).map(({ id }) => id);
+    const sentence = { ids, by: 'ada', plan: null };
+    await condemn(backend, parsePoolName('acme'), secureRandom, sentence);
+    const entry = entryOf('f777', 'edited');
+    const change = { base: first.tree, changes: [{ path: entry.path, entry }] };
+    expect(await codeOf(push(writer, change))).to.equal('INCOMPLETE');
+    await writer.close();
   });
 
   it('marks a push over the lock of somebody else', async () => {

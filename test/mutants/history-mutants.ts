@@ -9,9 +9,30 @@ export const HISTORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'a bundle is stored before its pages',
     file: 'core/meta/history.ts',
-    find: '    if (!(await pages.hasPages([tree])).has(tree)) {',
-    replace: '    if (pages === undefined) {',
+    find: '    if (!treeIsStored && !(await pages.hasPages([tree])).has(tree)) {',
+    replace: '    if (treeIsStored && pages === undefined) {',
     tests: HISTORY,
+  },
+  {
+    name: 'an edited tree leans on one that was condemned',
+    file: 'core/cas/direct-page-store.ts',
+    find: '    if (sound.length > 0) return receipt;',
+    replace: '    if (sound.length >= 0) return receipt;',
+    tests: ['test/core/open-repository.test.ts'],
+  },
+  {
+    name: 'an edited tree takes over a page that began elsewhere',
+    file: 'core/meta/tree-builder.ts',
+    find: '} else if (cutter.isBetweenPages) {',
+    replace: '} else if (cutter !== undefined) {',
+    tests: ['test/core/meta/tree.test.ts'],
+  },
+  {
+    name: 'a guessed head that wants nothing is taken for the real one',
+    file: 'core/log.ts',
+    find: '    return appended ?? (await updateHead(decide, tries));',
+    replace: '    return guess !== undefined ? appended : await updateHead(decide, tries);',
+    tests: ['test/core/log.test.ts'],
   },
   {
     name: 'a branch names a bundle that is not there',

@@ -31,7 +31,8 @@ export function createFakePages(): FakePageStore {
       asked.push(digests.length);
       return new Set(digests.filter((digest) => stored.has(digest)));
     },
-    async putPages(pages) {
+    async putPages(pages, { keeps = null } = {}) {
+      if (keeps !== null && !stored.has(keeps)) throw new DatamonError('INCOMPLETE', `no ${keeps}`);
       for (const page of pages) stored.set(digestOf(page), page);
       return { ...EMPTY_RECEIPT, requestCount: 1 };
     },

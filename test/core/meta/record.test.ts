@@ -5,6 +5,7 @@ import type { Entry, RawPath } from '../../../core/meta/model.ts';
 import {
   estimateReceipt,
   missingOids,
+  type RecordedBundle,
   recordBundle,
   storeExtraOids,
 } from '../../../core/meta/record.ts';
@@ -23,6 +24,13 @@ const putBlob = async (world: World, content: string) =>
       yield Buffer.from(content);
     },
   });
+
+const commitOf = ({ descriptor }: RecordedBundle) => ({
+  commit: descriptor.commit,
+  commitObject: Buffer.from(descriptor.commitObject, 'base64'),
+  rules: descriptor.rules,
+  pointerExtensions: [],
+});
 
 describe('core/meta/record', () => {
   it('makes the same bundle of the same commit, whatever the order of its entries', async () => {
@@ -51,11 +59,48 @@ describe('core/meta/record', () => {
     world.pages.asked.length = 0;
     const second = await world.bundle(list.with(500, entryOf('f000500', 'edited')));
     expect(second.newPages).to.equal(2);
-    // The root alone, then what it lists, then the root again for the descriptor.
-    expect(world.pages.asked).to.deep.equal([1, first.newPages - 1, 1]);
+    // The root alone, then what it lists.
+    expect(world.pages.asked).to.deep.equal([1, first.newPages - 1]);
     world.pages.asked.length = 0;
     await world.bundle(list, 'the same files by another message');
-    expect(world.pages.asked).to.deep.equal([1, 1]);
+    expect(world.pages.asked).to.deep.equal([1]);
+  });
+
+  it('makes the same bundle of what changed since another one, asking and sending as little', async () => {
+    const world = createWorld();
+    const list = many(20_000);
+    const first = await world.bundle(list);
+    const entry = entryOf('f000500', 'edited');
+    const wanted = await createWorld().bundle(list.with(500, entry));
+    world.pages.asked.length = 0;
+    world.pages.reads.length = 0;
+    const change = { base: first.descriptor.tree, changes: [{ path: entry.path, entry }] };
+    const second = await recordBundle(world, { ...commitOf(wanted), ...change });
+    expect(second.bundle).to.equal(wanted.bundle);
+    expect(second.totals).to.deep.equal(wanted.totals);
+    expect(second.newPages).to.equal(2);
+    expect(world.pages.asked).to.deep.equal([]);
+    expect(world.pages.reads).to.have.length(2);
+    const same = await recordBundle(world, { ...commitOf(first), ...change, changes: [] });
+    expect(same).to.include({ bundle: first.bundle, newPages: 0 });
+  });
+
+  it('refuses changed paths that git fsck refuses, and a base that is not stored', async () => {
+    const world = createWorld();
+    const first = await world.bundle(many(10));
+    const bad = entryOf('a/.git/config');
+    const request = { ...commitOf(first), base: first.descriptor.tree };
+    const changes = [{ path: bad.path, entry: bad }];
+    expect(await codeOf(recordBundle(world, { ...request, changes }))).to.equal('INVALID');
+    const { getPage } = world.pages;
+    const { tree } = first.descriptor;
+    const bytes = await getPage(tree);
+    world.pages.stored.delete(tree);
+    world.pages.getPage = async (page) => (page === tree ? bytes : await getPage(page));
+    const entry = entryOf('f000001', 'edited');
+    const edit = recordBundle(world, { ...request, changes: [{ path: entry.path, entry }] });
+    expect(await codeOf(edit)).to.equal('INCOMPLETE');
+    expect(await codeOf(recordBundle(world, { ...request, changes: [] }))).to.equal('INCOMPLETE');
   });
 
   it('stores children before their parents where a batch is not enough', async () => {
@@ -67,7 +112,7 @@ describe('core/meta/record', () => {
       return await putPages(pages);
     };
     const deep = `${'d'.repeat(3800)}/`;
-    const list = Array.from({ length: 9000 }, (_, index) =>
+    const list = Array.from({ length: 11_500 }, (_, index) =>
       entryOf(`${deep}${String(index).padStart(5, '0')}`, 'x'),
     );
     const { descriptor } = await world.bundle(list);

@@ -4,7 +4,13 @@ import fc from 'fast-check';
 import { type Digest, digestOf } from '../../../core/digest.ts';
 import { diffTrees, type TreeChange } from '../../../core/meta/diff.ts';
 import type { Entry, RawPath } from '../../../core/meta/model.ts';
-import { buildTree, PAGE_ENTRY_COUNT_MIN, sortEntries } from '../../../core/meta/tree-builder.ts';
+import {
+  buildTree,
+  type EntryChange,
+  editTree,
+  PAGE_ENTRY_COUNT_MIN,
+  sortEntries,
+} from '../../../core/meta/tree-builder.ts';
 import {
   decodePage,
   encodePage,
@@ -44,6 +50,42 @@ const many = (count: number): Entry[] =>
     entry(`d${index % 7}/f${String(index).padStart(6, '0')}.csv`, `content ${index}`),
   );
 
+interface Edit {
+  /** Where it begins, as a share of the list. */
+  readonly from: number;
+  readonly count: number;
+  readonly change: 'remove' | 'rewrite' | 'add' | 'add others';
+}
+
+function changesOf(list: readonly Entry[], edits: readonly Edit[]): EntryChange[] {
+  const changes = new Map<RawPath, Entry | null>();
+  for (const { from, count, change } of edits) {
+    const start = Math.floor(from * list.length);
+    for (const { path } of list.slice(start, start + count)) {
+      const suffix = {
+        remove: '',
+        rewrite: '',
+        add: '+',
+        'add others': digestOf(path).slice(0, 2),
+      };
+      const at = `${path}${suffix[change]}` as RawPath;
+      changes.set(at, change === 'remove' ? null : entry(at, 'changed'));
+    }
+  }
+  return [...changes]
+    .map(([path, to]) => ({ path, entry: to }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function withChanges(list: readonly Entry[], changes: readonly EntryChange[]): Entry[] {
+  const after = new Map(list.map((each) => [each.path, each]));
+  for (const change of changes) {
+    if (change.entry === null) after.delete(change.path);
+    else after.set(change.path, change.entry);
+  }
+  return sortEntries([...after.values()]);
+}
+
 /** Short paths over few bytes, high ones among them, so that prefixes and neighbours are common. */
 const rawPaths = fc
   .array(fc.constantFrom('a', 'b', '/', '\x01', '\x7f', '\x80', '\xff', '.'), {
@@ -67,7 +109,7 @@ describe('core/meta tree', () => {
         );
         expect(await all(entries(pages, root))).to.deep.equal(expected);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -132,6 +174,78 @@ describe('core/meta tree', () => {
     expect((await fresh([...list, entry('d3/f000000-new', 'x')])).length).to.be.within(2, 4);
     expect((await fresh(list.toSpliced(12_345, 1))).length).to.be.within(2, 4);
     expect((await fresh(list)).length).to.equal(0);
+  });
+
+  it('edits to the very tree that is built anew, whatever changed', async () => {
+    const small = alwaysCut(4_500);
+    expect((await buildTree(small)).pages.at(-1)?.children).to.have.lengthOf(2);
+    const trees = fc.oneof(
+      fc.nat(9_000).map(many),
+      fc.nat(9_000).map(uncut),
+      fc.integer({ min: 4_000, max: 4_500 }).map((count) => small.slice(0, count)),
+    );
+    const spans = fc.array(
+      fc.record({
+        from: fc.double({ min: 0, max: 1, noNaN: true }),
+        count: fc.oneof(fc.nat(3), fc.nat(6000)),
+        change: fc.constantFrom<Edit['change'][]>('remove', 'rewrite', 'add', 'add others'),
+      }),
+      { maxLength: 4 },
+    );
+    await fc.assert(
+      fc.asyncProperty(trees, spans, async (unsorted, edits) => {
+        const list = sortEntries(unsorted);
+        const changes = changesOf(list, edits);
+        const after = withChanges(list, changes);
+        const pages = createFakePages();
+        const before = await stored(pages, list);
+        const wanted = await buildTree(after);
+        const edited = await editTree(pages, before, changes);
+        expect(edited.root).to.equal(wanted.root);
+        expect(edited.totals).to.deep.equal(wanted.totals);
+        await pages.putPages(edited.pages.map(({ bytes }) => bytes));
+        expect(await all(entries(pages, edited.root))).to.have.lengthOf(after.length);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('edits one of 20,000 entries, or a hundred side by side, reading and making few pages', async () => {
+    const list = sortEntries(many(20_000));
+    const pages = createFakePages();
+    const root = await stored(pages, list);
+    const cost = async (changes: readonly EntryChange[]) => {
+      let reads = 0;
+      const getPage = (digest: Digest) => {
+        reads += 1;
+        return pages.getPage(digest);
+      };
+      const { pages: made } = await editTree({ getPage }, root, changes);
+      return { reads, made: made.length };
+    };
+    const rewrites = (from: number, count: number) =>
+      list.slice(from, from + count).map(({ path }) => ({ path, entry: entry(path, 'new') }));
+    expect(await cost([])).to.deep.equal({ reads: 1, made: 0 });
+    expect(await cost(rewrites(9_999, 1))).to.deep.equal({ reads: 2, made: 2 });
+    const hundred = await cost(rewrites(9_999, 100));
+    expect(hundred.reads).to.be.at.most(5);
+    expect(hundred.made).to.be.at.most(5);
+    const removal = await cost([{ path: list[12_345]?.path ?? ('' as RawPath), entry: null }]);
+    expect(removal.reads).to.be.at.most(4);
+  });
+
+  it('refuses changes out of order, and does nothing where what is to go is not there', async () => {
+    const pages = createFakePages();
+    const root = await stored(pages, [entry('a'), entry('c')]);
+    const gone = (path: string): EntryChange => ({ path: path as RawPath, entry: null });
+    expect(await codeOf(editTree(pages, root, [gone('b'), gone('a')]))).to.equal('INVALID');
+    expect(await codeOf(editTree(pages, root, [gone('b'), gone('b')]))).to.equal('INVALID');
+    expect((await editTree(pages, root, [gone('b')])).root).to.equal(root);
+    const none = await editTree(pages, root, [gone('a'), gone('c')]);
+    expect(none.root).to.equal((await buildTree([])).root);
+    await pages.putPages(none.pages.map(({ bytes }) => bytes));
+    const again = await editTree(pages, none.root, [{ path: 'c' as RawPath, entry: entry('c') }]);
+    expect(again.root).to.equal((await buildTree([entry('c')])).root);
   });
 
   it('refuses paths out of order and paths that come twice, also across pages', async () => {
@@ -201,7 +315,7 @@ describe('core/meta tree', () => {
           expect(await listFolder(pages, root, folder)).to.deep.equal(naiveListing(list, folder));
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -350,11 +464,17 @@ function copyOf(pages: FakePageStore): FakePageStore {
 }
 
 /** Entries none of whose paths ends a page. */
-function uncut(count: number): Entry[] {
+const uncut = (count: number): Entry[] => entriesThatCut(count, false);
+
+/** Entries each of whose paths ends a page where it may, so that the pages are as small as can be and stand on more levels. */
+const alwaysCut = (count: number): Entry[] => entriesThatCut(count, true);
+
+function entriesThatCut(count: number, cuts: boolean): Entry[] {
   const list: Entry[] = [];
   for (let index = 0; list.length < count; index += 1) {
-    const path = `n${String(index).padStart(6, '0')}`;
-    if (Number.parseInt(digestOf(path).slice(0, 3), 16) >>> 3 !== 0) list.push(entry(path, ''));
+    const path = `n${String(index).padStart(7, '0')}`;
+    const ends = Number.parseInt(digestOf(path).slice(0, 3), 16) >>> 3 === 0;
+    if (ends === cuts) list.push(entry(path, ''));
   }
   return list;
 }
