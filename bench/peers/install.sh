@@ -69,13 +69,37 @@ debian() {
   attempt "$name" '' env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$package" || return 0
 }
 
+# It is older than Go's modules: its own go.mod is written here, with what it needs pinned.
 lfs_test_server() {
   pinned lfs-test-server "$LFS_TEST_SERVER" && return 0
   have go || { absent lfs-test-server 'it is a Go module, and there is no go'; return 0; }
   say "lfs-test-server: building the Go module $LFS_TEST_SERVER"
-  attempt lfs-test-server "$LFS_TEST_SERVER" env GOBIN="$tools/go/bin" GOFLAGS=-mod=mod \
-    go install "github.com/github/lfs-test-server@$LFS_TEST_SERVER" || return 0
+  attempt lfs-test-server "$LFS_TEST_SERVER" build_lfs_test_server || return 0
   done_with lfs-test-server "$LFS_TEST_SERVER"
+}
+
+build_lfs_test_server() {
+  source="$tools/lfs-test-server"
+  mkdir -p "$tools/go/bin" &&
+    downloaded=$(cd "$tools" && go mod download -json "github.com/github/lfs-test-server@$LFS_TEST_SERVER") &&
+    folder=$(printf '%s' "$downloaded" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p') &&
+    rm -rf "$source" &&
+    cp -R "$folder" "$source" &&
+    chmod -R u+w "$source" &&
+    cat >"$source/go.mod" <<GOMOD &&
+module github.com/github/lfs-test-server
+
+go 1.21
+
+require (
+	github.com/GeertJohan/go.rice v1.0.3
+	github.com/boltdb/bolt v1.3.1
+	github.com/gorilla/context v1.1.2
+	github.com/gorilla/mux v1.8.1
+)
+GOMOD
+    (cd "$source" && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -o "$tools/go/bin/lfs-test-server" .) &&
+    rm -rf "$source"
 }
 
 rudolfs() {
