@@ -1,6 +1,7 @@
 /** The agent put together: one process of git-lfs's, from `init` to the end. Nothing here touches `process`. */
 import { batchObjects } from '../client/batch-members.ts';
 import { DatamonError } from '../core/errors.ts';
+import { isFast, switchOffFastPaths } from '../core/fast-paths.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
 import { secureRandom } from '../core/random.ts';
 import { ancestorsOf } from '../git/process-tree.ts';
@@ -106,6 +107,7 @@ async function begin(world: World, init: InitRequest, signal: AbortSignal): Prom
     },
     log,
   });
+  switchOffFastPaths(io.env);
   // A store that cannot be opened is said now, in one sentence, instead of once for each object.
   if (isStandalone) await routes.openStandalone();
   const transfers = createTransfers({
@@ -113,19 +115,23 @@ async function begin(world: World, init: InitRequest, signal: AbortSignal): Prom
     temps: () => openTempFiles(world),
     pauses: { sleep, random: Math.random },
     log,
-    lookAhead: createLookAhead({
-      announced: (batch) => announcedObjects({ listPath: io.env['DATAMON_PUSH'], batch, signal }),
-      signal,
-      log,
-    }),
-    fetchAhead: (temps) =>
-      createFetchAhead({
-        open: async ({ repoUrl, token }) =>
-          token === null ? null : await batchObjects({ repoUrl, token, signal }),
-        temps,
+    ...(isFast('look-ahead') && {
+      lookAhead: createLookAhead({
+        announced: (batch) => announcedObjects({ listPath: io.env['DATAMON_PUSH'], batch, signal }),
         signal,
         log,
       }),
+    }),
+    ...(isFast('fetch-ahead') && {
+      fetchAhead: (temps: () => Promise<TempFiles>) =>
+        createFetchAhead({
+          open: async ({ repoUrl, token }) =>
+            token === null ? null : await batchObjects({ repoUrl, token, signal }),
+          temps,
+          signal,
+          log,
+        }),
+    }),
   });
   return {
     ...transfers,

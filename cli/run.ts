@@ -1,5 +1,6 @@
 /** One run of `datamon`: finds the verb, parses, runs, prints, and turns every failure into a sentence and a status. */
 import { DatamonError, hasCode } from '../core/errors.ts';
+import { switchOffFastPaths } from '../core/fast-paths.ts';
 import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
 import { type Options, parseOptions, type SplitLine, splitVerb, usageError } from './args.ts';
 import { NO_OPERANDS } from './command.ts';
@@ -38,6 +39,7 @@ export async function runCli(
 }
 
 async function dispatch(argv: readonly string[], run: Run): Promise<ExitStatus> {
+  switchOffFastPaths(run.io.env);
   const line = splitVerb(argv);
   if (line.verb === null) return runWithoutVerb(line, run);
   const verb = findVerb(line.verb);

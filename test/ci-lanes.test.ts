@@ -20,10 +20,11 @@ async function lanes(
   const npx = [
     '#!/bin/sh',
     '[ "$1" = mocha ] || exit 0',
-    'echo "on $DATAMON_TEST_STORE: $*"',
+    'echo "on $DATAMON_TEST_STORE$DATAMON_FAST_PATHS_OFF: $*"',
     'case "$DATAMON_TEST_STORE $*" in',
     '*--ignore*) lane=unit ;;',
     "*'/e2e/**'*) lane=e2e ;;",
+    '*core/meta*) lane=plain ;;',
     '*) lane=$DATAMON_TEST_STORE ;;',
     'esac',
     'case $lane in',
@@ -44,7 +45,7 @@ describe('.ci/test', () => {
   it('runs everything on a folder and part of it on each other store, named, and adds up', async () => {
     const ran = await lanes({ unit: 'echo "1000 passed, 0 failed"', '*': FINE });
     expect(ran.status, ran.stderr).to.equal(0);
-    expect(lastLine(ran)).to.equal('1012 passed, 0 failed');
+    expect(lastLine(ran)).to.equal('1015 passed, 0 failed');
     const runs = ran.stdout.split('\n').filter((line) => /^(?:==|on )/.test(line));
     const onStores = runs.filter((line) => line.includes('test/e2e/crash.test.ts'));
     expect(onStores.map((line) => line.split(':')[0]).sort()).to.deep.equal([
@@ -61,11 +62,13 @@ describe('.ci/test', () => {
       const at = runs.indexOf(`== tests: ${lane}`);
       expect(runs[at + 1]).to.equal(`on local: mocha ${tests}`);
     }
+    const plain = runs[runs.indexOf('== tests: plain') + 1];
+    expect(plain).to.match(/^on all: mocha .*core\/cas.* test\/e2e\/push.test.ts /);
   });
 
   it('a failed test in any lane is in the sum and in the status', async () => {
     const ran = await lanes({ s3: 'echo "2 passed, 1 failed"; exit 1', '*': FINE });
-    expect(lastLine(ran)).to.equal('14 passed, 1 failed');
+    expect(lastLine(ran)).to.equal('17 passed, 1 failed');
     expect(ran.status).to.equal(1);
   });
 
@@ -78,7 +81,7 @@ describe('.ci/test', () => {
       'echo "3 passed, 0 failed"; kill -9 $$',
     ]) {
       const ran = await lanes({ gcs: script, '*': FINE });
-      const passed = script.startsWith('echo') ? 15 : 12;
+      const passed = script.startsWith('echo') ? 18 : 15;
       expect(lastLine(ran), script).to.equal(`${passed} passed, 1 failed`);
       expect(ran.status, script).to.equal(1);
     }

@@ -5,6 +5,7 @@
 import type { ByteStream } from '../bytes.ts';
 import { createHasher, type Digest, digestOf } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
+import { isFast } from '../fast-paths.ts';
 import type { BlobSource, PutOptions } from './blob-store.ts';
 import { type Chunker, chunks } from './chunker.ts';
 import { FragmentationGuard } from './fragmentation.ts';
@@ -38,7 +39,8 @@ export async function* readChunks(
   source: BlobSource,
   options: ReadingOptions,
 ): AsyncIterable<ReadChunk> {
-  if (source.sizeBytes <= SMALL_BLOB_SIZE_MAX_BYTES) yield* readSmall(source, options);
+  const isSmall = source.sizeBytes <= SMALL_BLOB_SIZE_MAX_BYTES;
+  if (isSmall && isFast('whole-files')) yield* readSmall(source, options);
   else yield* readLarge(source, options);
 }
 

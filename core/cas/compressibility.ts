@@ -2,6 +2,7 @@
  * Tells cheaply whether bytes are worth compressing: by how evenly byte values are spread and by how often four bytes occur again.
  * A guess, never trusted: what is compressed is kept only where it came out smaller.
  */
+import { isFast } from '../fast-paths.ts';
 
 /** Longer bytes are judged by a piece from their middle. */
 const SAMPLE_SIZE_BYTES = 2048;
@@ -15,6 +16,7 @@ const places = new Uint16Array(2048);
 
 /** False for empty, random, encrypted and already compressed bytes. Reads at most 2 KiB, in some microseconds. */
 export function looksCompressible(bytes: Uint8Array): boolean {
+  if (!isFast('compress-guess')) return true;
   const start = Math.max(0, (bytes.length - SAMPLE_SIZE_BYTES) >> 1);
   const sample = bytes.subarray(start, start + SAMPLE_SIZE_BYTES);
   if (sample.length === 0) return false;

@@ -1,8 +1,10 @@
 /** Bytes on their way to a backend: in memory while few, in a temp file beyond. Never whole in memory, gone on `dispose`. */
+
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Body } from '../backend/backend.ts';
 import { DatamonError } from '../errors.ts';
+import { isFast } from '../fast-paths.ts';
 import { type Random, randomHex } from '../random.ts';
 import { ownBytes } from './frame.ts';
 
@@ -63,7 +65,9 @@ export function createSpool(options: SpoolOptions): Spool {
       const spooled = file;
       if (spooled !== null) {
         const body = { sizeBytes, open: () => readFile(spooled.path) };
-        return options.spoolPath === undefined ? body : { ...body, file: spooled.path };
+        return options.spoolPath === undefined || !isFast('pack-link')
+          ? body
+          : { ...body, file: spooled.path };
       }
       const held = parts;
       return {

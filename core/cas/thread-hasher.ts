@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { createHasher, type Digest } from '../digest.ts';
+import { isFast } from '../fast-paths.ts';
 import type { HashAnswer, HashRequest } from './hash-worker.ts';
 
 /** Inputs below this are hashed where they are: a thread would take longer to start. */
@@ -26,7 +27,8 @@ export interface ThreadHasher {
 
 /** A hasher for an input of about `sizeBytes`. */
 export function createThreadHasher(sizeBytes: number): ThreadHasher {
-  if (sizeBytes >= THREAD_HASH_SIZE_MIN_BYTES && availableParallelism() > 1) {
+  const isWorth = sizeBytes >= THREAD_HASH_SIZE_MIN_BYTES && availableParallelism() > 1;
+  if (isWorth && isFast('hash-thread')) {
     thread ??= new HashThread(() => {
       thread = null;
     });

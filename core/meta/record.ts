@@ -5,6 +5,7 @@
 import { addReceipts, EMPTY_RECEIPT, type Receipt } from '../cas/blob-store.ts';
 import { type Digest, EMPTY_DIGEST } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
+import { isFast } from '../fast-paths.ts';
 import type { GitSha } from '../keys.ts';
 import { diffTrees } from './diff.ts';
 import type {
@@ -26,6 +27,7 @@ import {
   editTree,
   sortEntries,
 } from './tree-builder.ts';
+import { entries } from './tree-reader.ts';
 
 /** Pages sent at once; the rest follows, children first. */
 const PAGE_BATCH_SIZE_BYTES = 40 * 1024 * 1024;
@@ -225,7 +227,9 @@ function addBlob(sizes: Map<Digest, number>, entry: Entry | null): void {
 async function treeOf(pages: Repository['pages'], content: CommitContent): Promise<BuiltTree> {
   if ('base' in content) {
     for (const { path, entry } of content.changes) if (entry !== null) checkPath(path);
-    return editTree(pages, content.base, content.changes);
+    return isFast('tree-edit')
+      ? editTree(pages, content.base, content.changes)
+      : rebuiltTree(pages, content.base, content.changes);
   }
   const list: Entry[] = [];
   for await (const entry of content.entries) {
@@ -233,6 +237,21 @@ async function treeOf(pages: Repository['pages'], content: CommitContent): Promi
     list.push(entry);
   }
   return buildTree(sortEntries(list));
+}
+
+/** The plain way, which reads the whole tree. */
+async function rebuiltTree(
+  pages: Repository['pages'],
+  base: Digest,
+  changes: readonly EntryChange[],
+): Promise<BuiltTree> {
+  const after = new Map<RawPath, Entry>();
+  for await (const entry of entries(pages, base)) after.set(entry.path, entry);
+  for (const { path, entry } of changes) {
+    if (entry === null) after.delete(path);
+    else after.set(path, entry);
+  }
+  return buildTree(sortEntries([...after.values()]));
 }
 
 function checkPath(path: RawPath): void {

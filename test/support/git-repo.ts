@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { FAST_PATHS_OFF } from '../../core/fast-paths.ts';
 
 export interface Ran {
   readonly status: number;
@@ -74,6 +75,7 @@ export class GitWorld {
       XDG_STATE_HOME: join(root, 'home', '.state'),
       GIT_CONFIG_GLOBAL: join(root, 'home', '.gitconfig'),
       GIT_CONFIG_NOSYSTEM: '1',
+      [FAST_PATHS_OFF]: process.env[FAST_PATHS_OFF] ?? '',
       GIT_TERMINAL_PROMPT: '0',
       GIT_AUTHOR_NAME: 'Ada',
       GIT_AUTHOR_EMAIL: 'ada@example.org',

@@ -18,6 +18,7 @@ import { openLog } from '../../../core/log.ts';
 import { secureRandom } from '../../../core/random.ts';
 import { blobOf, listed, makeCasWorld, POOL, REPO, readBlob } from '../../support/cas-world.ts';
 import { codeOf } from '../../support/code-of.ts';
+import { useFastPaths } from '../../support/fast-paths.ts';
 import { createFaultyBackend, FaultPlan } from '../../support/faulty-backend.ts';
 import { seededBytes } from '../../support/splitmix64.ts';
 
@@ -65,6 +66,9 @@ async function putOne(stores: DirectStores, seed: number, size = 3000): Promise<
 }
 
 describe('group commit', () => {
+  // Who joins a group is told by turns of the event loop here.
+  useFastPaths();
+
   it('puts files that finish together into one segment, after a delay that the caller times', async () => {
     const runs: (() => void)[] = [];
     const schedule = (_delayMs: number, run: () => void) => void runs.push(run);

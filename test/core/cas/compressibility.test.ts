@@ -2,6 +2,7 @@
 import { zstdCompressSync } from 'node:zlib';
 import { expect } from 'chai';
 import { looksCompressible } from '../../../core/cas/compressibility.ts';
+import { useFastPaths } from '../../support/fast-paths.ts';
 import { seededBytes } from '../../support/splitmix64.ts';
 
 const words = seededBytes(1, 64);
@@ -31,6 +32,8 @@ function recurring(_: unknown, index: number): Buffer {
 }
 
 describe('compressibility', () => {
+  useFastPaths();
+
   for (const [name, bytes, expected] of CASES) {
     it(`takes ${name} for ${expected ? 'compressible' : 'incompressible'}`, () => {
       expect(looksCompressible(bytes)).to.equal(expected);

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { createThreadHasher, THREAD_HASH_SIZE_MIN_BYTES } from '../../../core/cas/thread-hasher.ts';
 import { digestOf } from '../../../core/digest.ts';
+import { useFastPaths } from '../../support/fast-paths.ts';
 import { runProgram } from '../../support/git-repo.ts';
 import { seededBytes } from '../../support/splitmix64.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
@@ -26,6 +27,8 @@ async function hashed(bytes: Buffer, sliceBytes: number, announcedBytes: number)
 }
 
 describe('thread hasher', () => {
+  useFastPaths();
+
   it('gives the digest of the whole, in small and large slices, here and beside', async () => {
     const bytes = seededBytes(1, 9_000_001);
     for (const announced of [0, LARGE]) {

@@ -11,6 +11,7 @@ import {
 } from '../../../core/meta/record.ts';
 import { entries } from '../../../core/meta/tree-reader.ts';
 import { codeOf, errorOf } from '../../support/code-of.ts';
+import { useFastPaths } from '../../support/fast-paths.ts';
 import { createWorld, entryOf, listAll, type World } from '../../support/meta-world.ts';
 
 const many = (count: number): Entry[] =>
@@ -66,23 +67,27 @@ describe('core/meta/record', () => {
     expect(world.pages.asked).to.deep.equal([1]);
   });
 
-  it('makes the same bundle of what changed since another one, asking and sending as little', async () => {
-    const world = createWorld();
-    const list = many(20_000);
-    const first = await world.bundle(list);
-    const entry = entryOf('f000500', 'edited');
-    const wanted = await createWorld().bundle(list.with(500, entry));
-    world.pages.asked.length = 0;
-    world.pages.reads.length = 0;
-    const change = { base: first.descriptor.tree, changes: [{ path: entry.path, entry }] };
-    const second = await recordBundle(world, { ...commitOf(wanted), ...change });
-    expect(second.bundle).to.equal(wanted.bundle);
-    expect(second.totals).to.deep.equal(wanted.totals);
-    expect(second.newPages).to.equal(2);
-    expect(world.pages.asked).to.deep.equal([]);
-    expect(world.pages.reads).to.have.length(2);
-    const same = await recordBundle(world, { ...commitOf(first), ...change, changes: [] });
-    expect(same).to.include({ bundle: first.bundle, newPages: 0 });
+  describe('by its changes', () => {
+    useFastPaths();
+
+    it('makes the same bundle of what changed since another one, asking and sending as little', async () => {
+      const world = createWorld();
+      const list = many(20_000);
+      const first = await world.bundle(list);
+      const entry = entryOf('f000500', 'edited');
+      const wanted = await createWorld().bundle(list.with(500, entry));
+      world.pages.asked.length = 0;
+      world.pages.reads.length = 0;
+      const change = { base: first.descriptor.tree, changes: [{ path: entry.path, entry }] };
+      const second = await recordBundle(world, { ...commitOf(wanted), ...change });
+      expect(second.bundle).to.equal(wanted.bundle);
+      expect(second.totals).to.deep.equal(wanted.totals);
+      expect(second.newPages).to.equal(2);
+      expect(world.pages.asked).to.deep.equal([]);
+      expect(world.pages.reads).to.have.length(2);
+      const same = await recordBundle(world, { ...commitOf(first), ...change, changes: [] });
+      expect(same).to.include({ bundle: first.bundle, newPages: 0 });
+    });
   });
 
   it('refuses changed paths that git fsck refuses, and a base that is not stored', async () => {

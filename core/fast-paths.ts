@@ -1,0 +1,50 @@
+/**
+ * The ways around the plain way: each changes what work costs and nothing that comes of it. Any of them can be switched off for a
+ * process, to find out whether it is to blame for something; the tests prove the sentence before this one with all of them off.
+ */
+import { DatamonError } from './errors.ts';
+
+export const FAST_PATHS = [
+  /** Large inputs are hashed beside the main thread. */
+  'hash-thread',
+  /** Bytes that look random are not tried to be compressed. */
+  'compress-guess',
+  /** A directory takes a finished pack as it is, by a link. */
+  'pack-link',
+  /** Small files are read at once. */
+  'whole-files',
+  /** What a push will need is uploaded before git-lfs names it. */
+  'look-ahead',
+  /** Small objects of a clone are downloaded before git-lfs names them. */
+  'fetch-ahead',
+  /** A tree is edited where its changes are known. */
+  'tree-edit',
+  /** A log's head is guessed before it is read. */
+  'head-guess',
+] as const;
+
+export type FastPath = (typeof FAST_PATHS)[number];
+
+/** In a process's environment: names of fast paths that are off in it, or `all`. */
+export const FAST_PATHS_OFF = 'DATAMON_FAST_PATHS_OFF';
+
+const off = new Set<FastPath>();
+
+export const isFast = (path: FastPath): boolean => !off.has(path);
+
+/** Called by a main.ts before the work begins. INVALID for a name that is none. */
+export function switchOffFastPaths(env: Readonly<Record<string, string | undefined>>): void {
+  off.clear();
+  for (const name of (env[FAST_PATHS_OFF] ?? '').split(',').filter((text) => text !== '')) {
+    if (name === 'all') for (const path of FAST_PATHS) off.add(path);
+    else off.add(known(name));
+  }
+}
+
+function known(name: string): FastPath {
+  const path = FAST_PATHS.find((each) => each === name);
+  if (path !== undefined) return path;
+  throw new DatamonError('INVALID', `${FAST_PATHS_OFF} names ${name}, which is no fast path`, {
+    hint: `Known: ${FAST_PATHS.join(', ')}, and all`,
+  });
+}
