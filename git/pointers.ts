@@ -11,14 +11,17 @@ import type { Git } from './git.ts';
 import type { GitRepository } from './repository.ts';
 import { type ContentRules, isRootDocument, rulesOfCommit } from './rules.ts';
 import {
-  changedFiles,
+  blobSizes,
+  changedPaths,
   filesOfCommit,
+  isFileMode,
   knownCommits,
   MODE_EXECUTABLE,
   MODE_SUBMODULE,
   MODE_SYMLINK,
   recordsOf,
   type TreeLine,
+  type TreeObject,
 } from './tree.ts';
 
 /** What is known of a git blob: read once, used for every commit it is in. */
@@ -60,6 +63,27 @@ export async function pointersOfCommit(
   return { ...content, entries: entriesOf({ repo, commit, cache, ...content }) };
 }
 
+/** What the bundle of a commit lists at these paths of it. */
+export async function pointersAt(
+  repo: GitRepository,
+  commit: GitSha,
+  lines: readonly TreeLine[],
+  options: { readonly rules: ContentRules; readonly cache: BlobCache },
+): Promise<Omit<CommitContent, 'entries'> & { readonly entries: readonly Entry[] }> {
+  const content = {
+    rules: options.rules,
+    pointerExtensions: new Set<string>(),
+    gitBlobs: new Map(),
+  };
+  const reading = { repo, commit, cache: options.cache, ...content };
+  const entries: Entry[] = [];
+  for (let start = 0; start < lines.length; start += BATCH_COUNT) {
+    const batch = lines.slice(start, start + BATCH_COUNT);
+    for await (const entry of entriesOfBatch(reading, batch)) entries.push(entry);
+  }
+  return { ...content, entries };
+}
+
 interface Reading extends Omit<CommitContent, 'entries'> {
   readonly repo: GitRepository;
   readonly commit: GitSha;
@@ -86,13 +110,13 @@ async function* entriesOfBatch(
   const { cache, repo } = reading;
   const shasOf = (fits: (mode: string) => boolean) =>
     wanted.filter(({ mode }) => fits(mode)).map(({ sha }) => sha);
-  await readInto(cache, repo.git, shasOf(isFile));
+  await readInto(cache, repo.git, shasOf(isFileMode));
   await readLinks(
     cache,
     repo.git,
     shasOf((mode) => mode === MODE_SYMLINK),
   );
-  const empty = wanted.filter(({ sizeBytes, mode }) => sizeBytes === 0 && isFile(mode));
+  const empty = wanted.filter(({ sizeBytes, mode }) => sizeBytes === 0 && isFileMode(mode));
   const tracked = await lfsTracked(
     repo,
     reading.commit,
@@ -104,11 +128,9 @@ async function* entriesOfBatch(
   }
 }
 
-const isFile = (mode: string): boolean => mode.startsWith('100');
-
 function isWanted(line: TreeLine, all: boolean): boolean {
   if (all) return true;
-  if (!isFile(line.mode)) return false;
+  if (!isFileMode(line.mode)) return false;
   return (line.sizeBytes ?? 0) <= POINTER_SIZE_MAX_BYTES || isRootDocument(line.path);
 }
 
@@ -192,31 +214,32 @@ export async function changedPointers(
     }
     batch = [];
   };
-  for await (const file of changedFiles(git, range.before, range.after)) {
-    batch.push(file);
+  for await (const { path, before, after } of changedPaths(git, range.before, range.after)) {
+    batch.push({ path, before: fileSha(before), after: fileSha(after) });
     if (batch.length >= BATCH_COUNT) await flush();
   }
   await flush();
   return changed;
 }
 
+const fileSha = (object: TreeObject | null): string | null =>
+  object !== null && isFileMode(object.mode) ? object.sha : null;
+
 const pointerIn = (cache: BlobCache, sha: string | null): Pointer | null =>
   sha === null ? null : (cache.get(sha)?.pointer ?? null);
 
 /** Reads those of the blobs that are small enough to be pointers. */
 async function readSmall(cache: BlobCache, git: Git, shas: readonly string[]): Promise<void> {
-  const unknown = [...new Set(shas.filter((sha) => !cache.has(sha)))];
-  if (unknown.length === 0) return;
-  const answer = await git.bytes(
-    ['cat-file', '--buffer', '--batch-check=%(objectname) %(objecttype) %(objectsize)'],
-    { input: `${unknown.join('\n')}\n`, env: TRUE_OBJECTS },
+  const sizes = await blobSizes(
+    git,
+    shas.filter((sha) => !cache.has(sha)),
   );
-  const small: string[] = [];
-  for (const line of answer.toString('latin1').split('\n')) {
-    const [sha = '', type, size = ''] = line.split(' ');
-    if (type === 'blob' && Number(size) <= POINTER_SIZE_MAX_BYTES) small.push(sha);
-  }
-  await readInto(cache, git, small);
+  const small = [...sizes].filter(([, sizeBytes]) => sizeBytes <= POINTER_SIZE_MAX_BYTES);
+  await readInto(
+    cache,
+    git,
+    small.map(([sha]) => sha),
+  );
 }
 
 export interface IntroducedPointer {

@@ -4,6 +4,7 @@
  */
 import { addReceipts, EMPTY_RECEIPT, type Receipt } from '../core/cas/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
+import { hasCode } from '../core/errors.ts';
 import { type GitSha, type PushId, parsePushId } from '../core/keys.ts';
 import type {
   BranchEvent,
@@ -26,47 +27,11 @@ import { refTarget } from '../core/meta/ref-names.ts';
 import type { Repository } from '../core/meta/repository.ts';
 import { randomHex, secureRandom } from '../core/random.ts';
 import { type BlobPlaces, findSources, uploadSources, type WantedBlob } from './blob-sources.ts';
-import { isAncestor, readCommit } from './commit.ts';
+import { isAncestor } from './commit.ts';
+import { type CommitFiles, filesOf, RECORDER_VERSION } from './commit-files.ts';
 import { openLfsStore } from './lfs-store.ts';
-import { type BlobCache, pointersIntroduced, pointersOfCommit } from './pointers.ts';
+import { type BlobCache, pointersIntroduced } from './pointers.ts';
 import type { GitRepository } from './repository.ts';
-
-/** Version of what decides which files a bundle lists. */
-export const RECORDER_VERSION = 1;
-
-/** All a bundle needs, read from git alone: no store was asked yet. */
-export interface CommitFiles {
-  readonly commit: GitSha;
-  readonly commitObject: Buffer;
-  readonly entries: readonly Entry[];
-  readonly lfsCount: number;
-  readonly config: Digest | null;
-  readonly pointerExtensions: ReadonlySet<string>;
-  readonly gitBlobs: ReadonlyMap<Digest, string>;
-}
-
-export async function filesOf(
-  repo: GitRepository,
-  commit: GitSha,
-  cache: BlobCache = new Map(),
-): Promise<CommitFiles> {
-  const content = await pointersOfCommit(repo, commit, cache);
-  const entries: Entry[] = [];
-  let lfsCount = 0;
-  for await (const entry of content.entries) {
-    entries.push(entry);
-    if (entry.kind === 'lfs') lfsCount += 1;
-  }
-  return {
-    commit,
-    commitObject: await readCommit(repo.git, commit),
-    entries,
-    lfsCount,
-    config: content.rules.config,
-    pointerExtensions: content.pointerExtensions,
-    gitBlobs: content.gitBlobs,
-  };
-}
 
 export interface CommitBundle {
   readonly bundle: Digest;
@@ -74,6 +39,8 @@ export interface CommitBundle {
   readonly totals: TreeTotals;
   /** Cost of its pages. */
   readonly receipt: Receipt;
+  /** What it was made of. */
+  readonly files: CommitFiles;
 }
 
 /** Stores the bundle of a commit. No log names it yet. */
@@ -81,25 +48,54 @@ export async function storeBundle(
   repository: Repository,
   files: CommitFiles,
 ): Promise<CommitBundle> {
-  return recordBundle(repository, {
-    commit: files.commit,
-    commitObject: files.commitObject,
-    entries: files.entries,
-    rules: { recorder: RECORDER_VERSION, config: files.config },
-    pointerExtensions: files.pointerExtensions,
-  });
+  const { since } = files;
+  const content =
+    since === null ? { entries: files.entries } : { base: since.tree, changes: since.changes };
+  try {
+    const recorded = await recordBundle(repository, {
+      commit: files.commit,
+      commitObject: files.commitObject,
+      ...content,
+      rules: { recorder: RECORDER_VERSION, config: files.config },
+      pointerExtensions: files.pointerExtensions,
+    });
+    return { ...recorded, files };
+  } catch (error) {
+    // Another store, or one that lost or collected the tree that this clone knows.
+    if (since === null || !isTreeGone(error)) throw error;
+    return storeBundle(repository, await since.all());
+  }
+}
+
+const isTreeGone = (error: unknown): boolean =>
+  hasCode(error, 'INCOMPLETE') || hasCode(error, 'NOT_FOUND') || hasCode(error, 'CORRUPT');
+
+export interface Wanted {
+  readonly wanted: readonly WantedBlob[];
+  /** Those that git itself holds, by the digest of their bytes. */
+  readonly gitBlobs: ReadonlyMap<Digest, string>;
 }
 
 /** Files of a commit that the store lacks, by their oid. `base`: a bundle known to be complete. */
 export async function wantedOf(
   repository: Repository,
-  files: CommitFiles,
   stored: { readonly bundle: CommitBundle; readonly base: Digest | null },
-): Promise<readonly WantedBlob[]> {
+): Promise<Wanted> {
+  const { files } = stored.bundle;
   const base = stored.base === null ? null : (await repository.history.getBundle(stored.base)).tree;
   const missing = new Set(await missingOids(repository, stored.bundle.descriptor.tree, base));
+  const wanted = takeWanted(missing, files.entries);
+  // The bundle is not compared with what its files were told by, so what is missing may have been there before.
+  if (missing.size > 0 && files.since !== null) {
+    const all = await files.since.all();
+    return { wanted: [...wanted, ...takeWanted(missing, all.entries)], gitBlobs: all.gitBlobs };
+  }
+  return { wanted, gitBlobs: files.gitBlobs };
+}
+
+function takeWanted(missing: Set<Digest>, entries: readonly Entry[]): WantedBlob[] {
   const wanted: WantedBlob[] = [];
-  for (const entry of files.entries) {
+  for (const entry of entries) {
     const oid = storedOid(entry);
     if (oid === null || !missing.delete(oid)) continue;
     wanted.push({ oid, sizeBytes: entry.sizeBytes, path: entry.path, basis: [] });
@@ -176,10 +172,10 @@ export async function recordRef(request: RecordRefRequest): Promise<RecordedRef>
   const gitOld = request.gitOld ?? head?.gitNew ?? null;
   const exclude = [gitOld, head?.gitNew].filter((sha) => typeof sha === 'string');
   const passing = await passingOids(repo, files, { exclude, cache });
-  const wanted = await wantedOf(repository, files, { bundle, base: completeBase(head) });
+  const { wanted, gitBlobs } = await wantedOf(repository, { bundle, base: completeBase(head) });
   const held = await repository.blobs.has(passing.map(({ oid }) => oid));
   const lacking = [...wanted, ...passing.filter(({ oid }) => !held.has(oid))];
-  const sent = await sendLacking(request, files, lacking);
+  const sent = await sendLacking(request, gitBlobs, lacking);
   const missing = wanted.filter(({ oid }) => !sent.receipts.has(oid));
   const move: RefMove = {
     pushId: newPushId(),
@@ -224,7 +220,7 @@ interface Sent {
 
 async function sendLacking(
   request: RecordRefRequest,
-  files: CommitFiles,
+  gitBlobs: CommitFiles['gitBlobs'],
   lacking: readonly WantedBlob[],
 ): Promise<Sent> {
   if (request.upload === 'nothing' || lacking.length === 0) {
@@ -232,7 +228,7 @@ async function sendLacking(
   }
   const { git } = request.repo;
   const lfs = await openLfsStore(request.repo);
-  const places: BlobPlaces = { git, lfs, gitBlobs: files.gitBlobs };
+  const places: BlobPlaces = { git, lfs, gitBlobs };
   const { sources } = await findSources(places, lacking);
   const options = request.signal === undefined ? {} : { signal: request.signal };
   const { receipts } = await uploadSources(request.repository.blobs, sources, options);

@@ -5,8 +5,8 @@ import type { GitSha } from '../core/keys.ts';
 import type { BundleDescriptor } from '../core/meta/model.ts';
 import { buildTree, sortEntries } from '../core/meta/tree-builder.ts';
 import { hasObject } from './commit.ts';
+import { filesOf, RECORDER_VERSION } from './commit-files.ts';
 import type { BlobCache } from './pointers.ts';
-import { filesOf, RECORDER_VERSION } from './record-commit.ts';
 import type { GitRepository } from './repository.ts';
 
 export interface RemadeCommit {

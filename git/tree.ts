@@ -55,19 +55,21 @@ export async function* filesOfCommit(git: Git, commit: GitSha): AsyncGenerator<T
 const EMPTY_TREE = '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
 const EMPTY_TREE_SHA256 = '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321';
 
-export interface ChangedFile {
+export interface ChangedPath {
   readonly path: RawPath;
-  /** Git blob before and after; null where there was none, or no file. */
-  readonly before: string | null;
-  readonly after: string | null;
+  /** Null where there was, or is, nothing. */
+  readonly before: TreeObject | null;
+  readonly after: TreeObject | null;
 }
 
-/** Files that differ between two commits, every file where there is none before. Renames are a removal and an addition. */
-export async function* changedFiles(
+export type TreeObject = Pick<TreeLine, 'mode' | 'sha'>;
+
+/** Paths that differ between two commits, every path where there is none before. Renames are a removal and an addition. */
+export async function* changedPaths(
   git: Git,
   before: GitSha | null,
   after: GitSha,
-): AsyncGenerator<ChangedFile> {
+): AsyncGenerator<ChangedPath> {
   const from = before ?? (after.length === 64 ? EMPTY_TREE_SHA256 : EMPTY_TREE);
   const output = git.stream(
     ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-abbrev', from, after],
@@ -83,13 +85,34 @@ export async function* changedFiles(
     meta = null;
     yield {
       path: rawPathFromBytes(record),
-      before: isFileMode(oldMode) ? oldSha : null,
-      after: isFileMode(newMode) ? newSha : null,
+      before: oldMode === NO_MODE ? null : { mode: oldMode, sha: oldSha },
+      after: newMode === NO_MODE ? null : { mode: newMode, sha: newSha },
     };
   }
 }
 
-const isFileMode = (mode: string): boolean => mode.startsWith('100');
+const NO_MODE = '000000';
+
+export const isFileMode = (mode: string): boolean => mode.startsWith('100');
+
+/** Sizes of those of the objects that are blobs. */
+export async function blobSizes(
+  git: Git,
+  shas: Iterable<string>,
+): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>();
+  const asked = [...new Set(shas)];
+  if (asked.length === 0) return sizes;
+  const answer = await git.bytes(
+    ['cat-file', '--buffer', '--batch-check=%(objectname) %(objecttype) %(objectsize)'],
+    { input: `${asked.join('\n')}\n`, env: TRUE_OBJECTS },
+  );
+  for (const line of answer.toString('latin1').split('\n')) {
+    const [sha = '', type, size = ''] = line.split(' ');
+    if (type === 'blob') sizes.set(sha, Number(size));
+  }
+  return sizes;
+}
 
 /** Ids of `shas` that this clone has and that are commits or tags. */
 export async function knownCommits(git: Git, shas: readonly string[]): Promise<readonly GitSha[]> {

@@ -4,9 +4,10 @@ import { type GitSha, isGitSha } from '../core/keys.ts';
 import type { RawPath } from '../core/meta/model.ts';
 import type { WantedBlob } from '../git/blob-sources.ts';
 import { isAncestor, peelToCommit, TRUE_OBJECTS } from '../git/commit.ts';
+import { type CommitFiles, filesSince } from '../git/commit-files.ts';
 import type { Git } from '../git/git.ts';
 import { type BlobCache, type ChangedPointer, changedPointers } from '../git/pointers.ts';
-import { type CommitFiles, filesOf, passingOids } from '../git/record-commit.ts';
+import { passingOids } from '../git/record-commit.ts';
 import { fetchRefspecs, trackingRef } from '../git/refspec.ts';
 import type { GitRepository } from '../git/repository.ts';
 
@@ -84,10 +85,10 @@ export async function planPush(
     const commit = await peelToCommit(repo.git, localSha);
     // A tag of a tree or a blob has no commit to tie a bundle to.
     if (commit === null) continue;
-    const files = filesByCommit.get(commit) ?? (await filesOf(repo, commit, cache));
-    filesByCommit.set(commit, files);
     const exclude = [...onRemote, ...(remoteSha === null ? [] : [remoteSha])];
     const start = await startOf(repo.git, commit, { gitOld, exclude });
+    const files = filesByCommit.get(commit) ?? (await filesSince(repo, commit, start, cache));
+    filesByCommit.set(commit, files);
     const changed = await changedPointers(repo.git, { before: start, after: commit }, cache);
     moved.push({
       ref,

@@ -13,6 +13,7 @@ import { storeExtraOids } from '../core/meta/record.ts';
 import type { Repository } from '../core/meta/repository.ts';
 import { findSources, uploadSources, type WantedBlob } from '../git/blob-sources.ts';
 import { getConfig, isTrue } from '../git/config.ts';
+import { rememberTree } from '../git/known-trees.ts';
 import { openLfsStore } from '../git/lfs-store.ts';
 import {
   type CommitBundle,
@@ -47,6 +48,7 @@ interface BundledRef {
   readonly isFirst: boolean;
   /** What the store lacks of it. */
   readonly lacking: readonly WantedBlob[];
+  readonly gitBlobs: ReadonlyMap<Digest, string>;
   /** Passing files the store is known to hold. */
   readonly heldPassing: ReadonlySet<Digest>;
 }
@@ -77,9 +79,10 @@ export async function storePush(
 async function bundleRef(push: StorePush, planned: PlannedRef): Promise<BundledRef> {
   const { repository } = push;
   const bundle = await storeBundle(repository, planned.files);
+  await remember(push.repo, bundle);
   const head = await headOf(repository, planned.ref, push.remote);
   const base = completeBase(head);
-  const wanted = await wantedOf(repository, planned.files, { bundle, base });
+  const { wanted, gitBlobs } = await wantedOf(repository, { bundle, base });
   const held = await repository.blobs.has(planned.passing.map(({ oid }) => oid));
   const lacking = [...wanted, ...planned.passing.filter(({ oid }) => !held.has(oid))].map(
     (blob) => ({
@@ -88,7 +91,16 @@ async function bundleRef(push: StorePush, planned: PlannedRef): Promise<BundledR
     }),
   );
   const isFirst = head === null;
-  return { planned, bundle, base, isFirst, lacking, heldPassing: new Set(held.keys()) };
+  const heldPassing = new Set(held.keys());
+  return { planned, bundle, base, isFirst, lacking, gitBlobs, heldPassing };
+}
+
+/** Which pointer extensions there are is not remembered, so trees with any are not either. */
+async function remember(repo: GitRepository, { files, descriptor }: CommitBundle): Promise<void> {
+  if (descriptor.pointerExtensions.length > 0) return;
+  const { commit, config, lfsCount } = files;
+  const { recorder } = descriptor.rules;
+  await rememberTree(repo, { commit, tree: descriptor.tree, recorder, config, lfsCount });
 }
 
 function basisFor({ basis }: PlannedRef, { path, oid }: WantedBlob): readonly Digest[] {
@@ -116,7 +128,7 @@ async function send(
   lacking: readonly WantedBlob[],
 ): Promise<SentFiles> {
   if (lacking.length === 0) return { receipts: new Map(), absent: new Set() };
-  const gitBlobs = new Map(bundled.flatMap(({ planned }) => [...planned.files.gitBlobs]));
+  const gitBlobs = new Map(bundled.flatMap((each) => [...each.gitBlobs]));
   const lfs = await openLfsStore(push.repo);
   const { sources, absent } = await findSources({ git: push.repo.git, lfs, gitBlobs }, lacking);
   if (absent.length > 0) await allowAbsent(push, absent);
@@ -239,7 +251,8 @@ async function pendingRef(
 ): Promise<PendingRef> {
   const { planned, bundle, base } = each;
   const passing = planned.passing.filter(({ oid }) => !facts.absent.has(oid));
-  const listed = new Set(planned.files.entries.map(({ oid }) => oid));
+  const listed = new Set(each.lacking.map(({ oid }) => oid));
+  for (const { oid } of planned.passing) listed.delete(oid);
   return {
     ref: planned.ref,
     tracking: planned.tracking,

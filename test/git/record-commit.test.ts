@@ -5,7 +5,8 @@ import { openRepositoryUrl } from '../../client/open.ts';
 import { digestOf } from '../../core/digest.ts';
 import type { Repository } from '../../core/meta/repository.ts';
 import { resolveCommit } from '../../git/commit.ts';
-import { filesOf, type RecordedRef, recordRef, storeBundle } from '../../git/record-commit.ts';
+import { filesOf } from '../../git/commit-files.ts';
+import { type RecordedRef, recordRef, storeBundle } from '../../git/record-commit.ts';
 import { type GitRepository, openGitRepo } from '../../git/repository.ts';
 import { type GitRepo, GitWorld } from '../support/git-repo.ts';
 
