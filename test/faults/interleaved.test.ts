@@ -134,7 +134,7 @@ describe('interleaved', () => {
         await expectKept(world, `replay: turn ${at}, ${fate}`);
       }
     }
-    expect(turns).to.be.within(30, 400);
+    expect(turns).to.be.within(20, 400);
   }).timeout(60_000);
 
   const BOTH = ['one', 'three'];
