@@ -97,8 +97,9 @@ export class DirectHistory implements History {
         hint: 'Record the commit again: datamon record',
       });
     }
-    await backend.putIfAbsent(bundleKey(repo, bundle), bytesBody(bytes));
-    this.#newest = { bundle, descriptor: decodeBundle(bundle, bytes) };
+    const { created } = await backend.putIfAbsent(bundleKey(repo, bundle), bytesBody(bytes));
+    // One that was there before is read before it is named: nobody knows in what state it is.
+    if (created) this.#newest = { bundle, descriptor: decodeBundle(bundle, bytes) };
     return bundle;
   }
 
@@ -240,7 +241,11 @@ export class DirectHistory implements History {
         info.remote ?? (await decideCanonical(this.#options, move.remote, move.pushedBy)),
       commits: (commit) => this.#log(commitLog(repo, commit), parseCommitRecord),
       branches: (name) => this.#log(branchLog(repo, name), parseBranchRecord),
-      lastHead: (name) => (this.#lastHead?.branch === name ? this.#lastHead.entry : undefined),
+      takeLastHead: (name) => {
+        const last = this.#lastHead;
+        this.#lastHead = null;
+        return last?.branch === name ? last.entry : undefined;
+      },
       labels: (name) => this.#log(labelLog(repo, name), parseLabelRecord),
       pushOutcome: (push) => this.#pending.outcome(push),
       lockViolations: lockViolations ?? (async () => []),

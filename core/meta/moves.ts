@@ -27,8 +27,8 @@ export interface MoveContext {
   readonly canonicalRemote: () => Promise<string>;
   readonly commits: (commit: GitSha) => Log<CommitRecord>;
   readonly branches: (name: string) => Log<BranchEvent>;
-  /** A head that was read before, to be tried first; undefined for none. */
-  readonly lastHead: (name: string) => LogEntry<BranchEvent> | undefined;
+  /** A head that was read a moment ago, to be tried first, once; undefined for none. */
+  readonly takeLastHead: (name: string) => LogEntry<BranchEvent> | undefined;
   readonly labels: (name: string) => Log<LabelRecord>;
   readonly pushOutcome: (push: PushId) => Promise<PushOutcome | null>;
   readonly lockViolations: LockCheck;
@@ -73,7 +73,7 @@ async function recordBranch(
 ): Promise<MoveOutcome> {
   const log = context.branches(branch);
   let outcome: MoveOutcome = 'already';
-  const guess = context.lastHead(branch);
+  const guess = context.takeLastHead(branch);
   const decide = async (head: LogEntry<BranchEvent> | null): Promise<BranchEvent | null> => {
     outcome = 'already';
     const at = head?.event.gitNew ?? null;

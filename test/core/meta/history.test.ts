@@ -1,8 +1,15 @@
 /** History on a backend: bundles, branch logs, tags and labels, pending pushes; raced, repeated and in odd orders. */
 import { expect } from 'chai';
+import { bytesBody } from '../../../core/backend/backend.ts';
 import { digestOf } from '../../../core/digest.ts';
 import { DatamonError } from '../../../core/errors.ts';
-import { commitsPrefix, type GitSha, type Key, settingsLog } from '../../../core/keys.ts';
+import {
+  bundleKey,
+  commitsPrefix,
+  type GitSha,
+  type Key,
+  settingsLog,
+} from '../../../core/keys.ts';
 import type { Announcement } from '../../../core/meta/model.ts';
 import { recordBundle } from '../../../core/meta/record.ts';
 import { refTarget, remoteIdOf } from '../../../core/meta/ref-names.ts';
@@ -45,6 +52,33 @@ async function announcementOf(world: World, id: string, names = ['a']): Promise<
 }
 
 describe('core/meta/history: bundles', () => {
+  it('names no bundle unread that was there before it was put', async () => {
+    const world = createWorld();
+    const { descriptor, bundle } = await world.commit('a');
+    const key = bundleKey(REPO, bundle);
+    await world.inner.remove(key);
+    await world.inner.putIfAbsent(key, bytesBody(Buffer.from('{}')));
+    const other = world.openHistory();
+    expect(await other.putBundle(descriptor)).to.equal(bundle);
+    expect(await codeOf(other.recordMove(await world.move(null, 'a')))).to.equal('CORRUPT');
+  });
+
+  it('appends after the head that was read, or after the one that came since', async () => {
+    const world = createWorld();
+    await world.push(null, 'a');
+    const other = world.openHistory();
+    const read = async () => (await listAll(other.branchLog('main')))[0]?.n;
+    expect(await read()).to.equal(1);
+    expect(await other.recordMove(await world.move('a', 'b'))).to.equal('recorded');
+    expect(await read()).to.equal(2);
+    await world.push('b', 'c');
+    expect(await other.recordMove(await world.move('b', 'd'))).to.equal('gap');
+    expect(await read()).to.equal(4);
+    await world.push('d', 'e');
+    expect(await other.recordMove(await world.move('d', 'e'))).to.equal('already');
+    expect(await read()).to.equal(5);
+  });
+
   it('stores a bundle once and gives it back', async () => {
     const world = createWorld();
     const { bundle, descriptor } = await world.commit('a');
