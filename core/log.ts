@@ -152,7 +152,7 @@ async function createEntry(
     const { created } = await backend.putIfAbsent(key, bytesBody(bytes));
     if (created) return true;
   } catch (error) {
-    if (!hasCode(error, 'UNAVAILABLE')) throw error;
+    if (!mayBeDone(error)) throw error;
     failure = error;
   }
   try {
@@ -165,6 +165,10 @@ async function createEntry(
     throw hasCode(error, 'NOT_FOUND') && failure !== undefined ? failure : error;
   }
 }
+
+/** A full disk may show only when the folder is flushed that has the entry's name already. */
+const mayBeDone = (error: unknown): boolean =>
+  hasCode(error, 'UNAVAILABLE') || hasCode(error, 'NO_SPACE');
 
 async function* readEntries<T>(
   options: LogOptions<T>,

@@ -253,6 +253,22 @@ describe('log, when acknowledgements are lost', () => {
     expect(await open(memory).head()).to.deep.equal(entry);
   });
 
+  it('knows its own entry where the disk was full when its folder was flushed', async () => {
+    const memory = createMemoryBackend();
+    const full = new DatamonError('NO_SPACE', 'no room');
+    const plan = new FaultPlan().loseAcknowledgement('putIfAbsent', 1, full);
+    const entry = await open(createFaultyBackend(memory, plan)).append(null, 'mine');
+    expect(await open(memory).head()).to.deep.equal(entry);
+    const before = new FaultPlan().fail('putIfAbsent', 1, full);
+    const work = open(createFaultyBackend(memory, before)).append(entry, 'again');
+    expect(await codeOf(work)).to.equal('NO_SPACE');
+    const still = new FaultPlan()
+      .loseAcknowledgement('putIfAbsent', 1, full)
+      .loseAcknowledgement('putIfAbsent', 2, full);
+    const never = open(createFaultyBackend(memory, still)).append(entry, 'again');
+    expect(await codeOf(never)).to.equal('NO_SPACE');
+  });
+
   it('knows its own entry where a second try found it there', async () => {
     const memory = createMemoryBackend();
     const repeating: Backend = {
