@@ -1,6 +1,7 @@
 /** Reads many git objects through one `cat-file --batch`: each is hashed as it passes, and only small ones are kept. */
 import { createHasher, type Digest, type Hasher } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
+import { TRUE_OBJECTS } from './commit.ts';
 import type { Git } from './git.ts';
 
 export interface ReadObject {
@@ -25,7 +26,10 @@ export async function* readObjects(
   options: ReadOptions,
 ): AsyncGenerator<ReadObject> {
   const parser = new BatchParser(options.keepBytes);
-  const output = git.stream(['cat-file', '--batch', '--buffer'], { input: linesOf(shas) });
+  const output = git.stream(['cat-file', '--batch', '--buffer'], {
+    input: linesOf(shas),
+    env: TRUE_OBJECTS,
+  });
   for await (const bytes of output) {
     parser.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
     for (let object = parser.next(); object !== null; object = parser.next()) yield object;

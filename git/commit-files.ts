@@ -1,18 +1,22 @@
 /** The files of a commit that its bundle lists: all of them, or what changed since a commit whose tree is known. Read from git alone. */
 import type { Digest } from '../core/digest.ts';
+import { hasCode } from '../core/errors.ts';
 import { isFast } from '../core/fast-paths.ts';
 import type { GitSha } from '../core/keys.ts';
-import type { Entry } from '../core/meta/model.ts';
+import { POINTER_SIZE_MAX_BYTES } from '../core/lfs/pointer.ts';
+import type { Entry, RawPath } from '../core/meta/model.ts';
 import type { EntryChange } from '../core/meta/tree-builder.ts';
 import { readCommit } from './commit.ts';
 import { type KnownTree, knownTree } from './known-trees.ts';
 import { type BlobCache, pointersAt, pointersOfCommit } from './pointers.ts';
 import type { GitRepository } from './repository.ts';
-import { rulesOfCommit } from './rules.ts';
+import { type ContentRules, isRootDocument, rulesOfCommit } from './rules.ts';
 import {
   blobSizes,
   type ChangedPath,
   changedPaths,
+  isFileMode,
+  MODE_SUBMODULE,
   type TreeLine,
   type TreeObject,
 } from './tree.ts';
@@ -72,8 +76,20 @@ export async function filesSince(
   cache: BlobCache = new Map(),
 ): Promise<CommitFiles> {
   const known = start === null || !isFast('tree-edit') ? null : await knownTree(repo, start);
-  const files = known === null ? null : await changedFilesOf(repo, commit, known, cache);
+  const files = known === null ? null : await tellChanged(repo, commit, known, cache);
   return files ?? (await filesOf(repo, commit, cache));
+}
+
+/** Null, too, where the clone lacks what was there before: it is not needed to read what is there now. */
+async function tellChanged(
+  ...request: Parameters<typeof changedFilesOf>
+): Promise<CommitFiles | null> {
+  try {
+    return await changedFilesOf(...request);
+  } catch (error) {
+    if (hasCode(error, 'INCOMPLETE')) return null;
+    throw error;
+  }
 }
 
 /** Null where what changed decides more than itself: the rules, or which empty files are LFS files. */
@@ -90,32 +106,75 @@ async function changedFilesOf(
     if (isAttributes(each.path) || changed.length >= CHANGED_COUNT_MAX) return null;
     changed.push(each);
   }
-  const sizes = await blobSizes(
-    repo.git,
-    changed.flatMap(({ before, after }) => [before, after].map((object) => object?.sha ?? '')),
-  );
-  const linesOf = (side: 'before' | 'after'): readonly TreeLine[] =>
-    changed.flatMap((each) => lineOf(each.path, each[side], sizes));
+  const sizes = await sizesOf(repo, changed);
   const options = { rules, cache };
-  const before = await pointersAt(repo, commit, linesOf('before'), options);
-  const after = await pointersAt(repo, commit, linesOf('after'), options);
+  const before = await pointersAt(repo, commit, smallBefore(changed, sizes), options);
+  const after = await pointersAt(
+    repo,
+    commit,
+    changed.flatMap((each) => lineOf(each.path, each.after, sizes)),
+    options,
+  );
   // Which extensions the rest of the tree has is not known here.
   if (before.pointerExtensions.size + after.pointerExtensions.size > 0) return null;
-  const entries = new Map(after.entries.map((entry) => [entry.path, entry]));
+  let all: Promise<CommitFiles> | null = null;
   return {
     commit,
     commitObject: await readCommit(repo.git, commit),
     entries: after.entries,
     since: {
       tree: known.tree,
-      changes: changed.map(({ path }) => ({ path, entry: entries.get(path) ?? null })),
-      all: () => filesOf(repo, commit, cache),
+      changes: changesOf(changed, { before: before.entries, after: after.entries, rules }),
+      all: () => {
+        all ??= filesOf(repo, commit, cache);
+        return all;
+      },
     },
     lfsCount: known.lfsCount + lfsCountOf(after.entries) - lfsCountOf(before.entries),
     config: rules.config,
     pointerExtensions: after.pointerExtensions,
     gitBlobs: after.gitBlobs,
   };
+}
+
+/** Of what may be asked for: a submodule's commit is nowhere here, and a partial clone would go and look for it. */
+function sizesOf(repo: GitRepository, changed: readonly ChangedPath[]) {
+  const objects = changed.flatMap(({ before, after }) => [before, after]);
+  const blobs = objects.filter((object) => object !== null && object.mode !== MODE_SUBMODULE);
+  return blobSizes(
+    repo.git,
+    blobs.map((object) => object?.sha ?? ''),
+  );
+}
+
+/** What may have been an LFS file: nothing else of what is gone has to be read. */
+function smallBefore(
+  changed: readonly ChangedPath[],
+  sizes: ReadonlyMap<string, number>,
+): readonly TreeLine[] {
+  const lines = changed.flatMap(({ path, before }) => lineOf(path, before, sizes));
+  return lines.filter(
+    ({ mode, sizeBytes }) =>
+      isFileMode(mode) && sizeBytes !== null && sizeBytes <= POINTER_SIZE_MAX_BYTES,
+  );
+}
+
+/** Paths that the bundle lists, or may have listed before; the code beside them is none of its business. */
+function changesOf(
+  changed: readonly ChangedPath[],
+  told: {
+    readonly before: readonly Entry[];
+    readonly after: readonly Entry[];
+    readonly rules: ContentRules;
+  },
+): readonly EntryChange[] {
+  const after = new Map(told.after.map((entry) => [entry.path, entry]));
+  const before = new Set(told.before.map(({ path }) => path));
+  const isListed = (path: RawPath): boolean =>
+    told.rules.record === 'all' || after.has(path) || before.has(path) || isRootDocument(path);
+  return changed
+    .filter(({ path }) => isListed(path))
+    .map(({ path }) => ({ path, entry: after.get(path) ?? null }));
 }
 
 const isAttributes = (path: string): boolean => /(?:^|\/)\.gitattributes$/.test(path);

@@ -30,7 +30,7 @@ import { type BlobPlaces, findSources, uploadSources, type WantedBlob } from './
 import { isAncestor } from './commit.ts';
 import { type CommitFiles, filesOf, RECORDER_VERSION } from './commit-files.ts';
 import { openLfsStore } from './lfs-store.ts';
-import { type BlobCache, pointersIntroduced } from './pointers.ts';
+import { type BlobCache, type IntroducedPointer, pointersIntroduced } from './pointers.ts';
 import type { GitRepository } from './repository.ts';
 
 export interface CommitBundle {
@@ -126,10 +126,18 @@ export async function passingOids(
   files: CommitFiles,
   options: { readonly exclude: readonly string[]; readonly cache?: BlobCache },
 ): Promise<readonly WantedBlob[]> {
-  const tip = new Set(files.entries.map(({ oid }) => oid));
   const range = { include: [files.commit], exclude: options.exclude };
   const introduced = await pointersIntroduced(repo.git, range, options.cache);
-  return introduced.filter(({ oid }) => !tip.has(oid)).map((each) => ({ ...each, basis: [] }));
+  const notIn = (all: CommitFiles, some: readonly IntroducedPointer[]) => {
+    const tip = new Set(all.entries.map(({ oid }) => oid));
+    return some.filter(({ oid }) => !tip.has(oid));
+  };
+  let passing = notIn(files, introduced);
+  // Files that did not change since one commit may be introduced beside another, where the branch was amended.
+  if (passing.length > 0 && files.since !== null) {
+    passing = notIn(await files.since.all(), passing);
+  }
+  return passing.map((each) => ({ ...each, basis: [] }));
 }
 
 export interface RecordRefRequest {

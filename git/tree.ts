@@ -71,10 +71,7 @@ export async function* changedPaths(
   after: GitSha,
 ): AsyncGenerator<ChangedPath> {
   const from = before ?? (after.length === 64 ? EMPTY_TREE_SHA256 : EMPTY_TREE);
-  const output = git.stream(
-    ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-abbrev', from, after],
-    { env: TRUE_OBJECTS },
-  );
+  const output = git.stream([...CHANGES, from, after], { env: TRUE_OBJECTS });
   let meta: string | null = null;
   for await (const record of recordsOf(output)) {
     if (meta === null) {
@@ -90,6 +87,11 @@ export async function* changedPaths(
     };
   }
 }
+
+/** Whatever the clone's configuration says of submodules: what a commit holds is not a matter of taste. */
+const CHANGES = 'diff-tree -r -z --raw --no-renames --no-abbrev --ignore-submodules=none'.split(
+  ' ',
+);
 
 const NO_MODE = '000000';
 

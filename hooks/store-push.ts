@@ -48,6 +48,8 @@ interface BundledRef {
   readonly isFirst: boolean;
   /** What the store lacks of it. */
   readonly lacking: readonly WantedBlob[];
+  /** Those that the bundle itself lists. */
+  readonly listed: ReadonlySet<Digest>;
   readonly gitBlobs: ReadonlyMap<Digest, string>;
   /** Passing files the store is known to hold. */
   readonly heldPassing: ReadonlySet<Digest>;
@@ -92,7 +94,8 @@ async function bundleRef(push: StorePush, planned: PlannedRef): Promise<BundledR
   );
   const isFirst = head === null;
   const heldPassing = new Set(held.keys());
-  return { planned, bundle, base, isFirst, lacking, gitBlobs, heldPassing };
+  const listed = new Set(wanted.map(({ oid }) => oid));
+  return { planned, bundle, base, isFirst, lacking, listed, gitBlobs, heldPassing };
 }
 
 /** Which pointer extensions there are is not remembered, so trees with any are not either. */
@@ -251,8 +254,6 @@ async function pendingRef(
 ): Promise<PendingRef> {
   const { planned, bundle, base } = each;
   const passing = planned.passing.filter(({ oid }) => !facts.absent.has(oid));
-  const listed = new Set(each.lacking.map(({ oid }) => oid));
-  for (const { oid } of planned.passing) listed.delete(oid);
   return {
     ref: planned.ref,
     tracking: planned.tracking,
@@ -267,7 +268,7 @@ async function pendingRef(
       push.repository.pages,
       new Map(passing.map(({ oid, sizeBytes }) => [oid, sizeBytes])),
     ),
-    missing: [...facts.absent].filter((oid) => listed.has(oid)),
+    missing: [...facts.absent].filter((oid) => each.listed.has(oid)),
     forced: planned.forced,
     receipt: facts.receipt,
     isQuiet: planned.changed.length === 0 && each.lacking.length === 0,

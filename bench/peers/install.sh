@@ -82,7 +82,8 @@ build_lfs_test_server() {
   source="$tools/lfs-test-server"
   mkdir -p "$tools/go/bin" &&
     downloaded=$(cd "$tools" && go mod download -json "github.com/github/lfs-test-server@$LFS_TEST_SERVER") &&
-    folder=$(printf '%s' "$downloaded" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p') &&
+    folder=$(printf '%s' "$downloaded" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$/\1/p') &&
+    { chmod -R u+w "$source" 2>/dev/null || true; } &&
     rm -rf "$source" &&
     cp -R "$folder" "$source" &&
     chmod -R u+w "$source" &&

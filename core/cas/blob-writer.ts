@@ -123,15 +123,8 @@ export class BlobWriter {
     found: ReadonlyMap<Digest, readonly FoundRecord[]>,
   ): Promise<readonly FoundRecord[]> {
     if (found.size === 0) return [];
-    await this.look();
-    return await this.countedByLastLook(found);
-  }
-
-  /** As `counted`, where all was found before the last look, which was just now. */
-  async countedByLastLook(
-    found: ReadonlyMap<Digest, readonly FoundRecord[]>,
-  ): Promise<readonly FoundRecord[]> {
     const { holdings, touch } = this.#options;
+    await this.look();
     const sound: FoundRecord[] = [];
     for (const records of found.values()) {
       const record = await holdings.sound(records);

@@ -63,7 +63,7 @@ async function indexCommit(commit: GitSha, bundle: Digest, context: MoveContext)
   const { rules } = descriptor;
   await context
     .commits(commit)
-    .update((head) => (head?.event.bundle === bundle ? null : { bundle, rules }), { guess: null });
+    .update((head) => (head?.event.bundle === bundle ? null : { bundle, rules }));
 }
 
 async function recordBranch(

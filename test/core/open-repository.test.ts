@@ -144,8 +144,9 @@ describe('core/open-repository', () => {
       const entry = entryOf('f777', 'edited');
       const change = { base: first.tree, changes: [{ path: entry.path, entry }] };
       const second = await push(repository, change);
-      // The list of segments, the tables of one, two pages; segment, look, bundle, commit; the branch's head twice, its push, locks, time, entry.
-      expect(counts().requestCount - before.requestCount).to.be.at.most(14);
+      // List of segments, tables of one, two pages; look, segment, look, bundle; the commit's log and entry; the branch's head (two),
+      // whether its push was confirmed, locks, time, entry.
+      expect(counts().requestCount - before.requestCount).to.be.at.most(16);
       expect(counts().createdBytes - before.createdBytes).to.be.lessThan(100_000);
       const changed = await listAll(diffTrees(repository.pages, first.tree, second.tree));
       expect(changed.map(({ path }) => path)).to.deep.equal(['f777']);
@@ -165,7 +166,14 @@ describe('core/open-repository', () => {
     await condemn(backend, parsePoolName('acme'), secureRandom, sentence);
     const entry = entryOf('f777', 'edited');
     const change = { base: first.tree, changes: [{ path: entry.path, entry }] };
+    const before = await listAll(backend.list(''));
     expect(await codeOf(push(writer, change))).to.equal('INCOMPLETE');
+    expect(await listAll(backend.list('')), 'what was published').to.deep.equal(before);
+    const whole = await push(
+      writer,
+      list.map((each) => (each.path === entry.path ? entry : each)),
+    );
+    expect(await listAll(entries(writer.pages, whole.tree))).to.have.length(3000);
     await writer.close();
   });
 

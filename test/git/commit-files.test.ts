@@ -9,7 +9,7 @@ import { resolveCommit } from '../../git/commit.ts';
 import { type CommitFiles, filesOf, filesSince, RECORDER_VERSION } from '../../git/commit-files.ts';
 import { rememberTree } from '../../git/known-trees.ts';
 import { ownFolder } from '../../git/own-folder.ts';
-import { storeBundle } from '../../git/record-commit.ts';
+import { passingOids, storeBundle } from '../../git/record-commit.ts';
 import { type GitRepository, openGitRepo } from '../../git/repository.ts';
 import { useFastPaths } from '../support/fast-paths.ts';
 import { type GitRepo, GitWorld } from '../support/git-repo.ts';
@@ -84,9 +84,7 @@ describe('git/commit-files', function () {
     ).to.deep.equal([
       ['README.md', 'git'],
       ['a.bin', 'lfs'],
-      ['code.py', null],
       ['empty.bin', 'lfs'],
-      ['link', null],
       ['new/c.bin', 'lfs'],
       ['sub/b.bin', null],
     ]);
@@ -102,16 +100,55 @@ describe('git/commit-files', function () {
     expect(since.since).to.be.an('object');
   });
 
+  it('are none where code alone changed, and forget a document that is gone', async () => {
+    await repo.write('code.py', 'print(3)');
+    expect((await both()).since.since?.changes).to.deep.equal([]);
+    await repo.write('README.md', 'long '.repeat(1000));
+    await remember();
+    await repo.git('rm', '-q', 'README.md');
+    expect((await both()).since.since?.changes).to.deep.equal([{ path: 'README.md', entry: null }]);
+  });
+
+  it('see a submodule that moved, whatever the clone’s configuration shows', async () => {
+    const inner = await world.init('inner');
+    await inner.write('f', '1');
+    await inner.commit('inner');
+    await repo.write('.datamon.yaml', 'record: all\n');
+    await repo.git('submodule', '--quiet', 'add', inner.dir, 'lib');
+    await repo.git('config', '-f', '.gitmodules', 'submodule.lib.ignore', 'all');
+    await repo.git('config', 'submodule.lib.ignore', 'all');
+    await remember();
+    await inner.write('f', '2');
+    const moved = await inner.commit('moved');
+    await repo.git('update-index', '--cacheinfo', `160000,${moved},lib`);
+    const start = await resolveCommit(opened.git, 'HEAD');
+    await repo.git('commit', '-q', '-m', 'the next version');
+    const commit = await resolveCommit(opened.git, 'HEAD');
+    const since = await filesSince(opened, commit, start);
+    expect(since.since?.changes.map(({ path }) => path)).to.deep.equal(['lib']);
+    const all = await storeBundle(repository, await filesOf(opened, commit));
+    expect((await storeBundle(repository, since)).bundle).to.equal(all.bundle);
+  });
+
+  it('of a commit beside the known one are not taken for files on the way', async () => {
+    await repo.write('x.bin', 'x');
+    await remember();
+    const start = await resolveCommit(opened.git, 'HEAD');
+    await repo.write('y.bin', 'y');
+    await repo.git('add', '-A');
+    await repo.git('commit', '-q', '--amend', '-m', 'amended');
+    const commit = await resolveCommit(opened.git, 'HEAD');
+    const since = await filesSince(opened, commit, start);
+    expect(since.since?.changes.map(({ path }) => path)).to.deep.equal(['y.bin']);
+    expect(await passingOids(opened, since, { exclude: [start] })).to.deep.equal([]);
+  });
+
   it('follow a folder that becomes a file, and an exec bit', async () => {
     await repo.git('rm', '-q', '-r', 'sub');
     await repo.write('sub', 'a file now');
     await repo.write('a.bin', 'a', 0o755);
     const { since } = await both();
-    expect(since.since?.changes.map(({ path }) => path)).to.deep.equal([
-      'a.bin',
-      'sub',
-      'sub/b.bin',
-    ]);
+    expect(since.since?.changes.map(({ path }) => path)).to.deep.equal(['a.bin', 'sub/b.bin']);
   });
 
   it('list everything where the rules say so', async () => {

@@ -16,8 +16,8 @@ export const HISTORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'an edited tree leans on one that was condemned',
     file: 'core/cas/direct-page-store.ts',
-    find: '    if (sound.length > 0) return receipt;',
-    replace: '    if (sound.length >= 0) return receipt;',
+    find: '    if (keeps !== null && !(await this.hasPages([keeps])).has(keeps)) throw treeGone(keeps);',
+    replace: '    if (keeps === undefined) throw treeGone(keeps);',
     tests: ['test/core/open-repository.test.ts'],
   },
   {
