@@ -17,6 +17,8 @@ export const FAST_PATHS = [
   'look-ahead',
   /** Small objects of a clone are downloaded before git-lfs names them. */
   'fetch-ahead',
+  /** git-lfs does not ask again for the many files of a push that the hook stored. */
+  'one-pass-push',
   /** A tree is edited where its changes are known. */
   'tree-edit',
   /** A log's head is guessed before it is read. */

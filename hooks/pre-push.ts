@@ -5,6 +5,7 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../core/errors.ts';
+import { isFast } from '../core/fast-paths.ts';
 import { EXIT, type ExitStatus } from '../core/io.ts';
 import type { AnnouncedRef, PushReceipt } from '../core/meta/model.ts';
 import { getConfig, isTrue } from '../git/config.ts';
@@ -36,6 +37,8 @@ import { type HookWorld, readInput, say, sayError } from './world.ts';
 
 /** Hosts hang up on an idle connection about then. */
 const LONG_PUSH_MS = 5 * 60_000;
+/** Objects that git-lfs asks for at once. */
+const LFS_BATCH_COUNT = 100;
 
 interface Push {
   readonly world: HookWorld;
@@ -143,7 +146,7 @@ async function pushTo(push: Push, target: Target, facts: PushFacts): Promise<num
     },
     facts.plan.moved,
   );
-  if (mode === 'negotiated') {
+  if (mode === 'negotiated' && !(await isSaidAlready(target, facts.plan, refs))) {
     const status = await handOnKnowing(push, facts.plan);
     if (status !== 0) return status;
   }
@@ -161,6 +164,25 @@ async function pushTo(push: Push, target: Target, facts: PushFacts): Promise<num
   await writePending(repo, pending);
   startWatcher(push, pending);
   return EXIT.ok;
+}
+
+/**
+ * git-lfs would ask for each object once more, a hundred to a request and one request after the other: for many files that takes longer
+ * than storing them did. What it does besides, looking at locks, was done.
+ */
+async function isSaidAlready(
+  { repository, subject }: Target,
+  plan: PushPlan,
+  refs: readonly PendingRef[],
+): Promise<boolean> {
+  const count = plan.moved.reduce(
+    (sum, { changed, passing }) => sum + changed.length + passing.length,
+    0,
+  );
+  if (count <= LFS_BATCH_COUNT || !isFast('one-pass-push')) return false;
+  if (refs.some(({ missing }) => missing.length > 0)) return false;
+  // Without a name of our own no lock could be told from ours.
+  return subject() !== null || (await repository.locks.list()).length === 0;
 }
 
 function pendingOf(push: Push, facts: PushFacts, refs: readonly PendingRef[]): LocalPending {

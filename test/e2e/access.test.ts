@@ -1,5 +1,8 @@
 /** A server that wants tokens: who has none is told so, who may read cannot write, and a lock holds against others. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { FAST_PATHS_OFF } from '../../core/fast-paths.ts';
 import type { GitRepo } from '../support/git-repo.ts';
 import { seededBytes } from '../support/splitmix64.ts';
 import { type Project, Stage } from './support/stage.ts';
@@ -94,5 +97,49 @@ describe('end to end: tokens and locks', function () {
     expect(unlocked.status, unlocked.stderr + unlocked.stdout).to.equal(0);
     const pushed = await pushAs(repo, ada);
     expect(pushed.status, pushed.stderr).to.equal(0);
+  });
+
+  describe('a push of more files than git-lfs asks for at once', () => {
+    const traced = (repo: GitRepo, token: string) =>
+      repo.run(['push', 'origin', 'main'], {
+        env: { DATAMON_TOKEN: token, GIT_TRACE: '1', [FAST_PATHS_OFF]: '' },
+      });
+
+    async function commitMany(repo: GitRepo, count: number, version: string): Promise<void> {
+      for (let n = 0; n < count; n += 1) await repo.write(`many/${n}.bin`, `${n} ${version}`);
+      await repo.commit(`${count} files, ${version}`);
+    }
+
+    it('is not asked for again by git-lfs; one of fewer is', async () => {
+      const { repo } = project;
+      await commitMany(repo, 100, 'first');
+      const few = await traced(repo, ada);
+      expect(few.status, few.stderr).to.equal(0);
+      expect(few.stderr).to.include('trace git-lfs:');
+      await commitMany(repo, 101, 'second');
+      const many = await traced(repo, ada);
+      expect(many.status, many.stderr).to.equal(0);
+      expect(many.stderr).to.include('datamon: bundle ').and.not.include('trace git-lfs:');
+      const clone = await stage.world.run(
+        'git',
+        ['clone', '-q', project.remote.dir, 'many-clone'],
+        {
+          env: { DATAMON_TOKEN: reader },
+        },
+      );
+      expect(clone.status, clone.stderr).to.equal(0);
+      const file = join(stage.world.root, 'many-clone', 'many', '100.bin');
+      expect(await readFile(file, 'utf8')).to.equal('100 second');
+    });
+
+    it('does not pass over the lock of somebody else', async () => {
+      const { repo } = project;
+      const locked = await repo.run(['lfs', 'lock', 'many/7.bin'], { env: { DATAMON_TOKEN: bob } });
+      expect(locked.status, locked.stderr + locked.stdout).to.equal(0);
+      await commitMany(repo, 101, 'third');
+      const refused = await traced(repo, ada);
+      expect(refused.status).to.not.equal(0);
+      expect(refused.stderr).to.include('many/7.bin is locked by bob');
+    });
   });
 });
