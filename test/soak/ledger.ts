@@ -40,13 +40,13 @@ export function readLedger(text: string = readFileSync(LEDGER_FILE, 'utf8')): Le
     .map((line) => JSON.parse(line) as LedgerLine);
 }
 
-/** One row for each kind: all its runs in sum, and the largest of them. */
+/** One row for each kind: all its runs in sum, and the largest of them, the newest of those. */
 export function ledgerTable(kinds: readonly SoakKind[], lines: readonly LedgerLine[]): string {
   const rows = kinds.map(({ name, unit, promise }) => {
     const runs = lines.filter(({ kind }) => kind === name);
     const sum = runs.reduce((total, { count }) => total + count, 0);
     const broken = runs.filter(({ result }) => result === 'broken').length;
-    const largest = runs.toSorted((a, b) => b.count - a.count)[0];
+    const largest = runs.toSorted((a, b) => b.count - a.count || b.at.localeCompare(a.at))[0];
     const one =
       largest === undefined
         ? 'none yet'
