@@ -7,6 +7,8 @@ import { DatamonError } from './errors.ts';
 export const FAST_PATHS = [
   /** Large inputs are hashed beside the main thread. */
   'hash-thread',
+  /** Where chunks end is found in WebAssembly. */
+  'wasm-scan',
   /** Bytes that look random are not tried to be compressed. */
   'compress-guess',
   /** A directory takes a finished pack as it is, by a link. */

@@ -113,7 +113,7 @@ class Room {
     const spoolDir = await rig.newFolder('spool');
     const repository = await openRepository(metered.backend, REPO, {
       spoolDir,
-      create: { by: 'bench', remote: null },
+      create: { by: 'bench', remote: 'bench' },
     });
     try {
       const before = metered.counts().requestCount;

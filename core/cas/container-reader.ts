@@ -28,8 +28,8 @@ import {
 } from './frame.ts';
 import { type FrameTable, openFrameTable } from './frame-table.ts';
 
-/** First read of an object's end; most tables fit, so that most containers cost one request. */
-const TAIL_SIZE_BYTES = 64 * 1024;
+/** First read of an object's end; nearly all tables fit, so that a container costs one request. */
+const TAIL_SIZE_BYTES = 256 * 1024;
 const READ_SIZE_BYTES = 1024 * 1024;
 
 export interface ContainerTables {
@@ -80,7 +80,8 @@ export async function readTables(
   const { tablesOffset, tablesLength } = trailer;
   const tables =
     tablesOffset >= start
-      ? tail.subarray(tablesOffset - start, tablesOffset - start + tablesLength)
+      ? // Copied, or the whole tail would stay in memory as long as they do.
+        Buffer.from(tail.subarray(tablesOffset - start, tablesOffset - start + tablesLength))
       : await readRange(backend, key, tablesOffset, tablesOffset + tablesLength);
   return openTables(trailer, tables, sizeBytes, key);
 }

@@ -117,7 +117,7 @@ describe('core/meta/record', () => {
       return await putPages(pages);
     };
     const deep = `${'d'.repeat(3800)}/`;
-    const list = Array.from({ length: 11_500 }, (_, index) =>
+    const list = Array.from({ length: 18_000 }, (_, index) =>
       entryOf(`${deep}${String(index).padStart(5, '0')}`, 'x'),
     );
     const { descriptor } = await world.bundle(list);
