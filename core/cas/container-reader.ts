@@ -161,18 +161,18 @@ export async function takeFrame(
   id: ContainerId,
   offset: number,
   what: string,
-  onBytes?: (bytes: Uint8Array) => void,
+  onBytes?: (bytes: Uint8Array) => Promise<void> | undefined,
 ): Promise<Frame | null> {
   const at = offset + queue.takenBytes;
   const head = await queue.take(FRAME_HEADER_SIZE_BYTES);
   if (head.length === 0) return null;
-  onBytes?.(head);
+  await onBytes?.(head);
   const header = parseFrameHeader(head, id, what);
   const stored = await queue.take(header.storedLength);
   if (stored.length < header.storedLength) {
     throw new DatamonError('CORRUPT', `${what} ends within the frame ${header.digest}`);
   }
-  onBytes?.(stored);
+  await onBytes?.(stored);
   return { ...header, offset: at, stored, payload: decodeFrame(header, stored, what) };
 }
 

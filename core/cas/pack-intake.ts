@@ -4,7 +4,6 @@
  */
 import type { Backend } from '../backend/backend.ts';
 import type { ByteStream } from '../bytes.ts';
-import { createHasher, type Hasher } from '../digest.ts';
 import { DatamonError, hasCode } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
 import type { Random } from '../random.ts';
@@ -26,6 +25,7 @@ import { encodeFrameTable, type FrameEntry } from './frame-table.ts';
 import type { AcceptedPack } from './ingest.ts';
 import { createSpool } from './spool.ts';
 import { storeContainer } from './store-container.ts';
+import { createThreadHasher, type ThreadHasher } from './thread-hasher.ts';
 
 /** Tables of the most frames a pack can hold, and then some. */
 const PACK_TABLES_SIZE_MAX_BYTES = 32 * 1024 * 1024;
@@ -78,10 +78,21 @@ async function parsePack(
   id: ContainerId,
   sizeBytes: number,
 ): Promise<ParsedPack> {
+  const hasher = createThreadHasher(sizeBytes);
+  try {
+    return await parseHashed(queue, { id, sizeBytes, hasher });
+  } finally {
+    hasher.drop();
+  }
+}
+
+async function parseHashed(
+  queue: ByteQueue,
+  { id, sizeBytes, hasher }: { id: ContainerId; sizeBytes: number; hasher: ThreadHasher },
+): Promise<ParsedPack> {
   const what = `the pack ${id}`;
-  const hasher = createHasher();
   const head = await queue.take(CONTAINER_HEADER_SIZE_BYTES);
-  hasher.update(head);
+  await hasher.update(head);
   const name = parseHeader(head, what);
   if (name.kind !== 'pack' || name.id !== id) {
     throw new DatamonError('CORRUPT', `${what} is in truth the ${name.kind} ${name.id}`);
@@ -96,14 +107,14 @@ async function parsePack(
   const end = await queue.take(CONTAINER_TRAILER_SIZE_BYTES);
   const trailer = parseTrailer(end, what);
   checkTrailer(trailer, name, sizeBytes, what);
-  hasher.update(tables);
-  hasher.update(end.subarray(0, TRAILER_DIGESTED_SIZE_BYTES));
+  await hasher.update(tables);
+  await hasher.update(end.subarray(0, TRAILER_DIGESTED_SIZE_BYTES));
   const table = parseSections(tables, what).get(SECTION.frames);
   if (trailer.tablesOffset !== framesEnd || !table?.equals(encodeFrameTable(frames))) {
     throw new DatamonError('CORRUPT', `${what} has tables that are not those of its frames`);
   }
   openTables(trailer, tables, sizeBytes, what);
-  if (hasher.digest() !== trailer.wholeDigest) {
+  if ((await hasher.digest()) !== trailer.wholeDigest) {
     throw new DatamonError('CORRUPT', `${what} has not the digest that its trailer names`);
   }
   return { trailer, tables, frameCount: frames.length };
@@ -113,7 +124,7 @@ async function parsePack(
 async function parseFrames(
   queue: ByteQueue,
   id: ContainerId,
-  hasher: Hasher,
+  hasher: ThreadHasher,
 ): Promise<FrameEntry[]> {
   const mark = Buffer.from(id, 'hex');
   const frames: FrameEntry[] = [];

@@ -3,7 +3,7 @@
  * repo's own verified records; a blob counts only once it was read back and hashed as a whole.
  */
 import type { Backend } from '../backend/backend.ts';
-import { createHasher, type Digest } from '../digest.ts';
+import type { Digest } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
 import type { BlobReader } from './blob-reader.ts';
@@ -18,6 +18,7 @@ import type { RecipeChunk, RecipeClaim } from './ingest.ts';
 import type { KnownChunks } from './known-chunks.ts';
 import type { RecordDraft } from './segment-publisher.ts';
 import type { PlacedRun } from './segment-tables.ts';
+import { createThreadHasher } from './thread-hasher.ts';
 
 const LOADS_IN_FLIGHT = 8;
 
@@ -129,13 +130,21 @@ export class RecipeProof {
   }
 
   async #hash(draft: RecordDraft): Promise<void> {
-    const hasher = createHasher();
-    for await (const bytes of this.#readBack(draft)) hasher.update(bytes);
-    const actual = hasher.digest();
+    const actual = await this.#digestOf(draft);
     if (actual === draft.oid) return;
     throw new DatamonError('MISMATCH', `the chunks sent for ${draft.oid} make ${actual}`, {
       hint: 'Was the file changed while it was being pushed? Add it again, commit, and push once more.',
     });
+  }
+
+  async #digestOf(draft: RecordDraft): Promise<Digest> {
+    const hasher = createThreadHasher(draft.sizeBytes);
+    try {
+      for await (const bytes of this.#readBack(draft)) await hasher.update(bytes);
+      return await hasher.digest();
+    } finally {
+      hasher.drop();
+    }
   }
 
   #readBack({ oid, sizeBytes, kind, runs }: RecordDraft): AsyncIterable<Uint8Array> {
