@@ -116,14 +116,14 @@ async function addFile(path: Buffer, below: Buffer, state: Walk): Promise<void> 
     oid,
     sizeBytes,
     label: displayPath(entry.path),
-    open: () => fileStream(path, { links: 'refused' }),
+    open: (options) => fileStream(path, { links: 'refused', ...options }),
   });
 }
 
 async function hashFile(path: Buffer, signal: AbortSignal) {
   const hasher = createHasher();
   let sizeBytes = 0;
-  for await (const bytes of fileStream(path, { links: 'refused' })) {
+  for await (const bytes of fileStream(path, { links: 'refused', buffers: 'lent' })) {
     signal.throwIfAborted();
     hasher.update(bytes);
     sizeBytes += bytes.length;

@@ -1,5 +1,5 @@
 /**
- * The bytes of a file. Promises: each buffer is the reader's to keep and no larger than what the file can fill; a file that grows or
+ * The bytes of a file. Promises: each buffer is the reader's to keep, unless lent, and no larger than what the file can fill; a file that grows or
  * shrinks meanwhile is read to where it ends. Errors are the system's own.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
@@ -11,6 +11,8 @@ const READ_SIZE_BYTES = 1024 * 1024;
 const AT_ONCE_SIZE_MAX_BYTES = 256 * 1024;
 
 export interface FileStreamOptions {
+  /** `lent`: one buffer, filled again for each turn. Default: each is the reader's to keep. */
+  readonly buffers?: 'lent' | 'given' | undefined;
   /** Whether a symbolic link may stand at the path. Default: yes. */
   readonly links?: 'followed' | 'refused';
 }
@@ -25,8 +27,9 @@ export async function* fileStream(
   if (isWhole) return;
   const file = await open(path, flags);
   try {
+    const lent = options.buffers === 'lent' ? Buffer.allocUnsafeSlow(READ_SIZE_BYTES) : null;
     for (let at = start.length; ; ) {
-      const buffer = Buffer.allocUnsafeSlow(READ_SIZE_BYTES);
+      const buffer = lent ?? Buffer.allocUnsafeSlow(READ_SIZE_BYTES);
       const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
       if (bytesRead === 0) return;
       yield buffer.subarray(0, bytesRead);

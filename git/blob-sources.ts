@@ -1,5 +1,4 @@
 /** Bytes of a bundle's files on this machine, and their way into a store: each oid once, previous versions named as basis. */
-import type { ByteStream } from '../core/bytes.ts';
 import type { BlobSource, BlobStore, PutOptions, Receipt } from '../core/cas/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { type DatamonError, hasCode } from '../core/errors.ts';
@@ -45,9 +44,9 @@ export async function findSources(
 async function opener(
   places: BlobPlaces,
   { oid, sizeBytes }: WantedBlob,
-): Promise<(() => ByteStream) | null> {
+): Promise<BlobSource['open'] | null> {
   const file = await places.lfs.find(oid, sizeBytes);
-  if (file !== null) return () => readLfsObject(file, oid);
+  if (file !== null) return (options) => readLfsObject(file, oid, options);
   const sha = places.gitBlobs.get(oid);
   if (sha === undefined) return null;
   return () => places.git.stream(['cat-file', 'blob', sha], { env: TRUE_OBJECTS });

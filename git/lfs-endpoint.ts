@@ -55,10 +55,8 @@ interface Alias {
 }
 
 async function lfsSettings(repo: GitRepository, commit?: GitSha): Promise<LfsSettings> {
-  const committed = (await committedConfig(repo, commit)).filter(
-    ({ key }) => SAFE_KEYS.has(key) || SAFE_REMOTE_KEY.test(key),
-  );
-  const own = await listConfig(repo.git);
+  const [all, own] = await Promise.all([committedConfig(repo, commit), listConfig(repo.git)]);
+  const committed = all.filter(({ key }) => SAFE_KEYS.has(key) || SAFE_REMOTE_KEY.test(key));
   const values = new Map<string, string>();
   // Later wins, and git's own configuration wins over the committed file.
   for (const { key, value } of [...committed, ...own]) values.set(key, value ?? '');

@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { ByteStream } from '../core/bytes.ts';
+import type { OpenOptions } from '../core/cas/blob-store.ts';
 import { type Digest, EMPTY_DIGEST } from '../core/digest.ts';
 import { fileStream } from '../core/file-stream.ts';
 import { getConfig } from './config.ts';
@@ -49,7 +50,11 @@ async function borrowedFolders(repo: GitRepository): Promise<readonly string[]> 
 }
 
 /** The bytes of a file found by `LfsStore.find`; none at all for the empty file, which has no object. */
-export async function* readLfsObject(path: string | null, oid: Digest): ByteStream {
-  if (path !== null) yield* fileStream(path);
+export async function* readLfsObject(
+  path: string | null,
+  oid: Digest,
+  options: OpenOptions = {},
+): ByteStream {
+  if (path !== null) yield* fileStream(path, options);
   else if (oid !== EMPTY_DIGEST) throw new Error(`no file for ${oid}`);
 }

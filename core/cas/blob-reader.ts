@@ -12,7 +12,7 @@ import { createByteQueue } from './byte-queue.ts';
 import { type Frame, openRange, takeFrame } from './container-reader.ts';
 import type { ContainerRef, Containers } from './containers.ts';
 import { GAP_SIZE_MAX_BYTES } from './fragmentation.ts';
-import { FRAME_HEADER_SIZE_BYTES, type FrameKind } from './frame.ts';
+import { FRAME_HEADER_SIZE_BYTES, type FrameKind, type FrameProof } from './frame.ts';
 import type { Holdings } from './holdings.ts';
 import { RepeatedPieces } from './repeated-pieces.ts';
 import type { FoundRecord, SegmentIndex } from './segment-index.ts';
@@ -64,8 +64,13 @@ export class BlobReader {
     }
   }
 
-  /** Bytes `start` to `end` of a record, each frame verified. */
-  async *readRecord(record: PlacedRecord, start: number, end: number): ByteStream {
+  /** Bytes `start` to `end` of a record, each frame verified, unless the reader says that it proves the whole. */
+  async *readRecord(
+    record: PlacedRecord,
+    start: number,
+    end: number,
+    proof: FrameProof = 'by digest',
+  ): ByteStream {
     const kind = FRAME_KINDS[record.kind];
     const pieces = await this.#piecesOf(record, start, end);
     const repeated = new RepeatedPieces(pieces);
@@ -79,7 +84,7 @@ export class BlobReader {
       }
       const last = repeated.repeats(piece) ? first + 1 : spanEnd(pieces, first);
       try {
-        for await (const bytes of this.readSpan(pieces.slice(first, last), kind)) {
+        for await (const bytes of this.readSpan(pieces.slice(first, last), kind, proof)) {
           repeated.keep(piece, bytes);
           yield bytes;
         }
@@ -218,7 +223,11 @@ export class BlobReader {
   }
 
   /** Pieces of one container, near each other: one request, read through. */
-  async *readSpan(pieces: readonly Piece[], kind: FrameKind): ByteStream {
+  async *readSpan(
+    pieces: readonly Piece[],
+    kind: FrameKind,
+    proof: FrameProof = 'by digest',
+  ): ByteStream {
     const first = pieces[0] as Piece;
     const last = pieces.at(-1) as Piece;
     const { container, offset: start } = first;
@@ -230,7 +239,7 @@ export class BlobReader {
         await queue.skip(piece.offset - start - queue.takenBytes);
         let rawBytes = 0;
         while (start + queue.takenBytes < piece.offset + piece.storedLength) {
-          const frame = await takeFrame(queue, container.id, start, key);
+          const frame = await takeFrame(queue, container.id, start, key, { proof });
           if (frame === null || frame.kind !== kind) throw notTheRun(container, key);
           const wanted = wantedPart(frame, rawBytes, piece);
           rawBytes += frame.rawLength;

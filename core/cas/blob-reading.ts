@@ -6,7 +6,7 @@ import type { ByteStream } from '../bytes.ts';
 import { createHasher, type Digest, digestOf } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import { isFast } from '../fast-paths.ts';
-import type { BlobSource, PutOptions } from './blob-store.ts';
+import type { BlobSource, OpenOptions, PutOptions } from './blob-store.ts';
 import { type Chunker, chunks } from './chunker.ts';
 import { FragmentationGuard } from './fragmentation.ts';
 import { type EncodedFrame, encodeFrame } from './frame.ts';
@@ -47,7 +47,7 @@ export async function* readChunks(
 async function* readSmall(source: BlobSource, options: ReadingOptions): AsyncIterable<ReadChunk> {
   const { chunker, known } = options;
   const guard = new FragmentationGuard();
-  const bytes = await wholeOf(measured(source, options));
+  const bytes = await wholeOf(measured(source, options, 'given'));
   checkDigest(source, digestOf(bytes));
   for (let start = 0; start < bytes.length; ) {
     const end = chunker.cut(bytes, start, bytes.length, true);
@@ -64,7 +64,7 @@ async function* readLarge(source: BlobSource, options: ReadingOptions): AsyncIte
   const inFlight: ReadChunk[] = [];
   const hasher = createThreadHasher(source.sizeBytes);
   try {
-    for await (const bytes of chunks(measured(source, options), options.chunker)) {
+    for await (const bytes of chunks(measured(source, options, 'lent'), options.chunker)) {
       const waiting = hasher.update(bytes);
       if (waiting !== undefined) await waiting;
       inFlight.push(await readChunk({ bytes, digest: digestOf(bytes) }, guard, options.known));
@@ -103,14 +103,18 @@ async function readChunk(
 /** Reads a source to its end and checks it, storing nothing. */
 export async function verifySource(source: BlobSource, options: PutOptions): Promise<void> {
   const hasher = createHasher();
-  for await (const bytes of measured(source, options)) hasher.update(bytes);
+  for await (const bytes of measured(source, options, 'lent')) hasher.update(bytes);
   checkDigest(source, hasher.digest());
 }
 
 /** The source's bytes; MISMATCH unless they are as many as announced, CANCELLED once the signal says so. */
-async function* measured(source: BlobSource, options: PutOptions): ByteStream {
+async function* measured(
+  source: BlobSource,
+  options: PutOptions,
+  buffers: 'lent' | 'given',
+): ByteStream {
   let doneBytes = 0;
-  for await (const bytes of openSource(source)) {
+  for await (const bytes of openSource(source, { buffers })) {
     throwIfCancelled(source, options.signal);
     doneBytes += bytes.length;
     if (doneBytes > source.sizeBytes)
@@ -129,9 +133,9 @@ function checkDigest(source: BlobSource, actual: Digest): void {
   if (actual !== source.oid) throw mismatch(source, `has the digest ${actual}`);
 }
 
-async function* openSource(source: BlobSource): ByteStream {
+async function* openSource(source: BlobSource, options: OpenOptions): ByteStream {
   try {
-    yield* source.open();
+    yield* source.open(options);
   } catch (cause) {
     if (cause instanceof DatamonError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -9,11 +9,16 @@ export interface BlobSource {
   readonly oid: Digest;
   readonly sizeBytes: number;
   /** The bytes from the first on. May be called again for a retry; a stream that cannot be reopened throws UNAVAILABLE then. */
-  open(): ByteStream;
+  open(options?: OpenOptions): ByteStream;
   /** How messages name this file, usually its path in the work tree. */
   readonly label?: string;
   /** Oids of files this one probably resembles, best first: the previous version at the same path. A hint, never trusted. */
   readonly basis?: readonly Digest[];
+}
+
+export interface OpenOptions {
+  /** The reader is done with each buffer when it asks for the next one, so that its memory may be used again. Default: buffers are the reader's. */
+  readonly buffers?: 'lent' | 'given';
 }
 
 /** What storing cost. All sizes in bytes. */

@@ -24,6 +24,7 @@ import {
   type EncodedFrame,
   FRAME_HEADER_SIZE_BYTES,
   type FrameHeader,
+  type FrameProof,
   parseFrameHeader,
 } from './frame.ts';
 import { type FrameTable, openFrameTable } from './frame-table.ts';
@@ -161,8 +162,12 @@ export async function takeFrame(
   id: ContainerId,
   offset: number,
   what: string,
-  onBytes?: (bytes: Uint8Array) => Promise<void> | undefined,
+  options: {
+    readonly onBytes?: (bytes: Uint8Array) => Promise<void> | undefined;
+    readonly proof?: FrameProof;
+  } = {},
 ): Promise<Frame | null> {
+  const { onBytes, proof } = options;
   const at = offset + queue.takenBytes;
   const head = await queue.take(FRAME_HEADER_SIZE_BYTES);
   if (head.length === 0) return null;
@@ -173,7 +178,7 @@ export async function takeFrame(
     throw new DatamonError('CORRUPT', `${what} ends within the frame ${header.digest}`);
   }
   await onBytes?.(stored);
-  return { ...header, offset: at, stored, payload: decodeFrame(header, stored, what) };
+  return { ...header, offset: at, stored, payload: decodeFrame(header, stored, what, proof) };
 }
 
 /**

@@ -52,6 +52,9 @@ export function ownBytes(bytes: Uint8Array): Uint8Array {
   return bytes.buffer.byteLength > 2 * bytes.length ? Buffer.from(bytes) : bytes;
 }
 
+/** Who makes sure that a frame has the bytes its digest names: it is worth a third of a fast read. */
+export type FrameProof = 'by digest' | 'by the reader';
+
 export interface FramePayload {
   readonly kind: FrameKind;
   readonly digest: Digest;
@@ -122,10 +125,16 @@ function plausible(codec: Codec, rawLength: number, storedLength: number): boole
   return codec === 'raw' ? storedLength === rawLength : storedLength <= rawLength;
 }
 
-/** The raw payload. CORRUPT unless it has the length and the digest that the header names. */
-export function decodeFrame(header: FrameHeader, stored: Uint8Array, what: string): Uint8Array {
+/** The raw payload. CORRUPT unless it has the length and, where that is the proof, the digest that the header names. */
+export function decodeFrame(
+  header: FrameHeader,
+  stored: Uint8Array,
+  what: string,
+  proof: FrameProof = 'by digest',
+): Uint8Array {
   const payload = header.codec === 'raw' ? stored : decompress(header, stored, what);
-  if (payload.length !== header.rawLength || digestOf(payload) !== header.digest) {
+  const isProved = proof === 'by the reader' || digestOf(payload) === header.digest;
+  if (payload.length !== header.rawLength || !isProved) {
     throw new DatamonError('CORRUPT', `${what}: the frame ${header.digest} has other bytes`);
   }
   return payload;

@@ -129,7 +129,9 @@ async function parseFrames(
   const mark = Buffer.from(id, 'hex');
   const frames: FrameEntry[] = [];
   while ((await queue.peek(mark.length)).equals(mark)) {
-    const frame = await takeFrame(queue, id, 0, `the pack ${id}`, (bytes) => hasher.update(bytes));
+    const frame = await takeFrame(queue, id, 0, `the pack ${id}`, {
+      onBytes: (bytes) => hasher.update(bytes),
+    });
     if (frame === null) break;
     const { kind, digest, rawLength, storedLength } = frame;
     frames.push({ kind, digest, rawLength, storedLength });

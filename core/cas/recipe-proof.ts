@@ -11,7 +11,7 @@ import { inParallel } from './concurrency.ts';
 import type { Condemned } from './condemned.ts';
 import { readTables } from './container-reader.ts';
 import { type ContainerRef, type Containers, refOf } from './containers.ts';
-import { FRAME_HEADER_SIZE_BYTES, type FrameKind } from './frame.ts';
+import { FRAME_HEADER_SIZE_BYTES, type FrameKind, type FrameProof } from './frame.ts';
 import { type FrameHandle, RunBuilder } from './frame-handle.ts';
 import { FRAME_ENTRY_SIZE_BYTES, type FrameTable } from './frame-table.ts';
 import type { RecipeChunk, RecipeClaim } from './ingest.ts';
@@ -130,27 +130,32 @@ export class RecipeProof {
   }
 
   async #hash(draft: RecordDraft): Promise<void> {
-    const actual = await this.#digestOf(draft);
+    const actual = await this.#digestOf(draft, 'by the reader');
     if (actual === draft.oid) return;
+    // Was it the recipe, or did the store not keep what it was given? Frames that do not prove themselves are the second.
+    await this.#digestOf(draft, 'by digest');
     throw new DatamonError('MISMATCH', `the chunks sent for ${draft.oid} make ${actual}`, {
       hint: 'Was the file changed while it was being pushed? Add it again, commit, and push once more.',
     });
   }
 
-  async #digestOf(draft: RecordDraft): Promise<Digest> {
+  async #digestOf(draft: RecordDraft, proof: FrameProof): Promise<Digest> {
     const hasher = createThreadHasher(draft.sizeBytes);
     try {
-      for await (const bytes of this.#readBack(draft)) await hasher.update(bytes);
+      for await (const bytes of this.#readBack(draft, proof)) await hasher.update(bytes);
       return await hasher.digest();
     } finally {
       hasher.drop();
     }
   }
 
-  #readBack({ oid, sizeBytes, kind, runs }: RecordDraft): AsyncIterable<Uint8Array> {
+  #readBack(
+    { oid, sizeBytes, kind, runs }: RecordDraft,
+    proof: FrameProof = 'by digest',
+  ): AsyncIterable<Uint8Array> {
     const placed = runs.runs(null) as PlacedRun[];
     const record = { oid, sizeBytes, kind, state: 'claimed' as const, runs: placed };
-    return this.#options.reader.readRecord(record, 0, sizeBytes);
+    return this.#options.reader.readRecord(record, 0, sizeBytes, proof);
   }
 
   #count(fresh: ReadonlyMap<Digest, FrameHandle>): Pick<ProvedBlob, 'newBytes' | 'newStoredBytes'> {

@@ -62,4 +62,22 @@ describe('file stream', () => {
     const error = await refused.catch((thrown: NodeJS.ErrnoException) => thrown.code);
     expect(error).to.equal('ELOOP');
   });
+
+  it('lends one buffer, or gives each away', async () => {
+    const file = join(await makeTempDir(), 'large');
+    const bytes = seededBytes(3, 5_000_000);
+    writeFileSync(file, bytes);
+    for (const buffers of ['lent', 'given'] as const) {
+      const memories = new Set<ArrayBufferLike>();
+      const parts: Buffer[] = [];
+      for await (const part of fileStream(file, { buffers })) {
+        memories.add(part.buffer);
+        parts.push(Buffer.from(part));
+      }
+      expect(Buffer.concat(parts).equals(bytes)).to.equal(true);
+      expect(memories.size).to.be.within(
+        ...((buffers === 'lent' ? [2, 2] : [5, 9]) as [number, number]),
+      );
+    }
+  });
 });

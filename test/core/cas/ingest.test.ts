@@ -1,13 +1,15 @@
 /** What clients send: packs that lie are refused, blobs are recorded only once they were hashed, and nobody learns of another repo's chunks. */
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
+import { bytesBody } from '../../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../../core/backend/memory.ts';
+import { collect } from '../../../core/bytes.ts';
 import { chunks as chunksOf } from '../../../core/cas/chunker.ts';
 import type { DirectStores } from '../../../core/cas/direct-store.ts';
 import type { FramePayload } from '../../../core/cas/frame.ts';
 import { type Digest, digestOf, EMPTY_DIGEST } from '../../../core/digest.ts';
 import { DatamonError } from '../../../core/errors.ts';
-import { type ContainerId, parseRepoName } from '../../../core/keys.ts';
+import { type ContainerId, type Key, parseRepoName } from '../../../core/keys.ts';
 import {
   frameOf,
   type MadeContainer,
@@ -160,6 +162,29 @@ describe('recording by recipe', () => {
     await accept(stores, rest);
     const again = await stores.ingest.recordByRecipe({ ...request, packs: [pack.id, rest.id] });
     expect(again.recorded).length(1);
+  });
+
+  it('records nothing that the store did not keep, and blames the store for it', async () => {
+    const { stores, backend } = await world();
+    const bytes = seededBytes(13, 20_000);
+    const frames = await framesFor(bytes);
+    const pack = await makeContainer({ frames });
+    await accept(stores, pack);
+    const [stored] = await listed(backend, 'pools/');
+    const key = (stored?.key ?? '') as Key;
+    const kept = await collect(backend.get(key), 1_000_000);
+    await backend.remove(key);
+    // Behind the first frame's header: a byte of the file itself.
+    await backend.putIfAbsent(
+      key,
+      bytesBody(withBitFlipped(kept, 8 * (kept.indexOf(bytes.subarray(0, 16)) + 5))),
+    );
+    const claim = claimOf(bytes, frames);
+    const request = { packs: [pack.id], blobs: [claim], pages: [] };
+    const outcome = await stores.ingest.recordByRecipe(request);
+    expect(outcome.recorded).deep.equal([]);
+    expect(outcome.failed.map(({ error }) => error.code)).deep.equal(['CORRUPT']);
+    expect((await stores.blobs.has([claim.oid])).size).equal(0);
   });
 
   it('refuses a blob whose chunks make another file, or another size', async () => {
