@@ -11,8 +11,9 @@ import {
 } from '../core/cas/blob-store.ts';
 import { type Chunker, chunks, createChunker } from '../core/cas/chunker.ts';
 import type { PoolParameters } from '../core/cas/pool.ts';
+import { createThreadHasher, type ThreadHasher } from '../core/cas/thread-hasher.ts';
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
-import { createHasher, type Digest, digestOf } from '../core/digest.ts';
+import { type Digest, digestOf } from '../core/digest.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import { parseRecordAnswer, type RecordAnswer } from '../core/meta/api-wire.ts';
 import { ChunkSorter } from './chunk-sorter.ts';
@@ -141,12 +142,22 @@ export class UploadRun {
   }
 
   async #read(upload: FileUpload, wanted: Wanted): Promise<void> {
+    const hasher = createThreadHasher(upload.source.sizeBytes);
+    try {
+      await this.#readHashed(upload, wanted, hasher);
+    } finally {
+      hasher.drop();
+    }
+  }
+
+  async #readHashed(upload: FileUpload, wanted: Wanted, hasher: ThreadHasher): Promise<void> {
     const { source } = upload;
-    const hasher = createHasher();
     let sizeBytes = 0;
-    for await (const chunk of chunks(source.open(), await this.#getChunker())) {
+    const stream = source.open({ buffers: 'lent' });
+    for await (const chunk of chunks(stream, await this.#getChunker())) {
       this.#checkCancelled();
-      hasher.update(chunk);
+      const waiting = hasher.update(chunk);
+      if (waiting !== undefined) await waiting;
       sizeBytes += chunk.length;
       if (sizeBytes > source.sizeBytes)
         throw mismatch(upload, `more than ${source.sizeBytes} bytes`);
@@ -158,7 +169,7 @@ export class UploadRun {
       else if (wanted.has(digest)) await this.#sorter.addMissing(candidate);
     }
     if (sizeBytes < source.sizeBytes) throw mismatch(upload, `${sizeBytes} bytes`);
-    const actual = hasher.digest();
+    const actual = await hasher.digest();
     if (actual !== source.oid) throw mismatch(upload, `bytes of ${actual}`);
   }
 
@@ -171,8 +182,9 @@ export class UploadRun {
       await this.#sorter.flush();
       await this.#sender.seal();
       const answer = await this.#postOrResend(uploads);
-      const open = this.#settleAnswered(uploads, answer, settle);
+      // Before anybody is told: who was told may end this process.
       await this.#forgetRecorded(uploads, answer);
+      const open = this.#settleAnswered(uploads, answer, settle);
       uploads = open;
       if (uploads.length > 0) uploads = await this.#again({ uploads, answer, round, settle });
     }
