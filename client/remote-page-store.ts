@@ -5,6 +5,7 @@ import {
   type PageStore,
   type PutPagesOptions,
   type Receipt,
+  treeGone,
 } from '../core/cas/blob-store.ts';
 import {
   encodeFrame,
@@ -65,11 +66,7 @@ export class RemotePageStore implements PageStore {
     const unasked = [...byDigest.keys()].filter((page) => !absent.has(page));
     if (keeps !== null) unasked.push(keeps);
     const have = unasked.length > 0 ? await this.hasPages(unasked) : new Set<Digest>();
-    if (keeps !== null && !have.has(keeps)) {
-      throw new DatamonError('INCOMPLETE', `the tree ${keeps} is not stored any more`, {
-        hint: 'Record the commit again with all its files: datamon record',
-      });
-    }
+    if (keeps !== null && !have.has(keeps)) throw treeGone(keeps);
     for (const page of have) byDigest.delete(page);
     let receipt = EMPTY_RECEIPT;
     if (byDigest.size > 0) receipt = await this.#send(byDigest);

@@ -56,8 +56,8 @@ type Decide<T> = (head: LogEntry<T> | null) => T | null | Promise<T | null>;
 
 export interface UpdateOptions<T> {
   readonly tries?: number;
-  /** An entry that was read, or null for an empty log. */
-  readonly guess?: LogEntry<T> | null;
+  /** An entry that was read. Never the emptiness of a log: a first entry that was lost must be put back, not made anew. */
+  readonly guess?: LogEntry<T>;
 }
 
 interface StoredEntry<T> extends LogEntry<T> {
@@ -104,10 +104,7 @@ export function openLog<T>(options: LogOptions<T>): Log<T> {
   };
 
   /** The entry that follows `guess`, or null where that is not the head or `decide` wants nothing. */
-  const appendTo = async (
-    guess: LogEntry<T> | null,
-    decide: Decide<T>,
-  ): Promise<LogEntry<T> | null> => {
+  const appendTo = async (guess: LogEntry<T>, decide: Decide<T>): Promise<LogEntry<T> | null> => {
     const event = await decide(guess);
     try {
       return event === null ? null : await append(guess, event);

@@ -2,7 +2,7 @@
 import type { ByteRange } from '../backend/backend.ts';
 import type { ByteStream } from '../bytes.ts';
 import type { Digest } from '../digest.ts';
-import type { DatamonError } from '../errors.ts';
+import { DatamonError } from '../errors.ts';
 
 /** One file to store, announced by oid and size before its bytes are read. */
 export interface BlobSource {
@@ -111,11 +111,17 @@ export interface BlobStore {
   has(oids: readonly Digest[], options?: HasOptions): Promise<ReadonlyMap<Digest, number>>;
 }
 
-/** Pages of bundle trees, named by the digest of their plain bytes. Kept apart from blobs: no page is ever served as an LFS object. */
 export interface PutPagesOptions {
   readonly keeps?: Digest | null;
 }
 
+/** Of `keeps`: nothing was stored. */
+export const treeGone = (tree: Digest): DatamonError =>
+  new DatamonError('INCOMPLETE', `the tree ${tree} is not stored any more`, {
+    hint: 'Record the commit again with all its files: datamon record',
+  });
+
+/** Pages of bundle trees, named by the digest of their plain bytes. Kept apart from blobs: no page is ever served as an LFS object. */
 export interface PageStore {
   /** NOT_FOUND; CORRUPT. */
   getPage(digest: Digest): Promise<Uint8Array>;

@@ -1,7 +1,6 @@
 /** Tree pages straight on a backend. Promise: what `getPage` returns has the digest asked for; a stored page is never stored twice. */
 import { collect } from '../bytes.ts';
 import { type Digest, digestOf } from '../digest.ts';
-import { DatamonError } from '../errors.ts';
 import type { BlobReader } from './blob-reader.ts';
 import {
   addReceipts,
@@ -9,6 +8,7 @@ import {
   type PageStore,
   type PutPagesOptions,
   type Receipt,
+  treeGone,
 } from './blob-store.ts';
 import type { BlobWriter } from './blob-writer.ts';
 import { type BoundedCache, createBoundedCache } from './bounded-cache.ts';
@@ -89,8 +89,3 @@ export class DirectPageStore implements PageStore {
     }
   }
 }
-
-const treeGone = (tree: Digest): DatamonError =>
-  new DatamonError('INCOMPLETE', `the tree ${tree} is not stored any more`, {
-    hint: 'Record the commit again with all its files: datamon record',
-  });

@@ -1,5 +1,4 @@
 /** Bytes on their way to a backend: in memory while few, in a temp file beyond. Never whole in memory, gone on `dispose`. */
-
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Body } from '../backend/backend.ts';

@@ -214,6 +214,13 @@ describe('git/commit-files', function () {
       '{"version":1,"trees":[{"commit":"../x","tree":1}]}',
     );
     expect((await both()).since.since).to.equal(null);
+    const commit = await resolveCommit(opened.git, 'HEAD');
+    const rest = { recorder: RECORDER_VERSION, config: null, lfsCount: 2 };
+    await writeFile(
+      join(ownFolder(opened), 'known-trees.json'),
+      JSON.stringify({ version: 1, trees: [{ commit, tree: 'no digest', ...rest }] }),
+    );
+    expect((await both()).since.since).to.equal(null);
     await rm(ownFolder(opened), { recursive: true });
     expect((await both()).since.since).to.equal(null);
   });
