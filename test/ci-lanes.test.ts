@@ -67,8 +67,12 @@ describe('.ci/test', () => {
   });
 
   it('a failed test in any lane is in the sum and in the status', async () => {
-    const ran = await lanes({ s3: 'echo "2 passed, 1 failed"; exit 1', '*': FINE });
+    const said = 'printf "early\\n  1 failing\\n  1) the one\\n\\n2 passed, 1 failed\\n"';
+    const ran = await lanes({ s3: `${said}; exit 1`, '*': FINE });
     expect(lastLine(ran)).to.equal('17 passed, 1 failed');
+    // Which one, told again at the end.
+    const [, end = ''] = ran.stdout.split('== failed in the lane s3\n');
+    expect(end).to.match(/^ {2}1 failing\n {2}1\) the one\n/);
     expect(ran.status).to.equal(1);
   });
 

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { seededBytes } from '../support/splitmix64.ts';
-import { openProxy, type Project, Stage } from './support/stage.ts';
+import { openProxy, type Project, type ServerProxy, Stage } from './support/stage.ts';
 
 const MIB = 1024 * 1024;
 const WAIT_MS = 25_000;
 const BYTES = seededBytes(65, 96 * MIB);
-/** The first ones are small, while nobody knows how fast the link is; of a fast one the third may be the last. */
+/** Of BYTES, what the link lets through before the kill: some packs whole, never all. */
+const LET_THROUGH_BYTES = 64 * MIB;
 const NOTED_COUNT = 2;
 
 async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
@@ -52,7 +53,7 @@ interface Ended {
 describe('end to end: killed and gone on with', function () {
   this.timeout(180_000);
   let stage: Stage;
-  let proxy: Awaited<ReturnType<typeof openProxy>>;
+  let proxy: ServerProxy;
   before(async () => {
     stage = await Stage.set({ server: 'running', secret: 'kept' });
     proxy = await openProxy({
@@ -97,8 +98,10 @@ describe('end to end: killed and gone on with', function () {
     const pids = (await stage.processes(word)).filter((pid) => pid !== stage.serverPid);
     expect(pids, `processes of ${word}`).to.not.deep.equal([]);
     for (const pid of pids) process.kill(pid, 'SIGKILL');
+    proxy.cut();
   }
 
+  /** Waits for packs to be noted, on a link that holds before the last of them. */
   const noted = (folder: string) =>
     until('the notes of packs', async () =>
       (await noteCount(folder)) >= NOTED_COUNT ? true : null,
@@ -112,6 +115,7 @@ describe('end to end: killed and gone on with', function () {
 
   it('kill -9 of the hook during the upload: the next push sends the rest, and says so', async () => {
     const project = await begun('hook-killed');
+    proxy.holdAfter(LET_THROUGH_BYTES);
     const pushing = start('git', ['push', 'origin', 'main'], project.repo.dir);
     await noted(uploads(project));
     await kill('cli/main.ts');
@@ -130,6 +134,7 @@ describe('end to end: killed and gone on with', function () {
     const project = await begun('agent-killed', ['--no-hooks']);
     await project.repo.git('config', 'datamon.hooks', 'off');
     await project.repo.git('lfs', 'install', '--local', '--force');
+    proxy.holdAfter(LET_THROUGH_BYTES);
     const pushing = start('git-lfs', ['push', 'origin', 'main'], project.repo.dir);
     await noted(uploads(project));
     await kill('agent/main.ts');
@@ -145,10 +150,12 @@ describe('end to end: killed and gone on with', function () {
   it('kill -9 of the server during the upload, and back: the push itself goes on', async () => {
     const project = await begun('server-killed');
     const before = proxy.upBytes();
+    proxy.holdAfter(LET_THROUGH_BYTES);
     const pushing = start('git', ['push', 'origin', 'main'], project.repo.dir);
     await noted(uploads(project));
     const spared = await notedBytes(uploads(project));
     await stage.killServer('SIGKILL');
+    proxy.cut();
     await pause(300);
     await stage.startServer();
     const { status, said } = await pushing;
@@ -187,6 +194,7 @@ describe('end to end: killed and gone on with', function () {
     const notes = join(stage.world.root, 'home', '.state', 'datamon', 'uploads');
     const url = `http://127.0.0.1:${proxy.port}/team/put`;
     const datamon = join(stage.world.root, 'bin', 'datamon');
+    proxy.holdAfter(LET_THROUGH_BYTES);
     const putting = start(datamon, ['put', folder, url], stage.world.root);
     await noted(notes);
     await kill('cli/main.ts');

@@ -251,13 +251,26 @@ export class Stage {
   }
 }
 
-/** A TCP proxy to the server that calls `onBytes` once when so many bytes have gone up. */
+/** A TCP proxy between a client and the server. */
+export interface ServerProxy {
+  readonly port: number;
+  /** Bytes that went up through it so far. */
+  upBytes(): number;
+  /** Lets so many more bytes up, and then nothing until {@link cut}: who sends them cannot come to an end, however fast. */
+  holdAfter(moreBytes: number): void;
+  /** Breaks every connection, with what is held, and holds nothing from then on. */
+  cut(): void;
+  close(): void;
+}
+
+/** A proxy that calls `onBytes` once when `afterBytes` have gone up. */
 export async function openProxy(options: {
   readonly to: () => number;
   readonly afterBytes: number;
   readonly onBytes: () => void;
-}): Promise<{ readonly port: number; upBytes(): number; close(): void }> {
+}): Promise<ServerProxy> {
   let upBytes = 0;
+  let heldFromBytes = Number.POSITIVE_INFINITY;
   let fired = false;
   const sockets = new Set<Socket>();
   const server: Server = createServer((down) => {
@@ -274,6 +287,10 @@ export async function openProxy(options: {
     up.connect(options.to(), '127.0.0.1');
     up.pipe(down);
     down.on('data', (bytes: Buffer) => {
+      if (upBytes >= heldFromBytes) {
+        down.pause();
+        return;
+      }
       upBytes += bytes.length;
       if (!fired && upBytes >= options.afterBytes) {
         fired = true;
@@ -288,11 +305,19 @@ export async function openProxy(options: {
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+  const cut = () => {
+    heldFromBytes = Number.POSITIVE_INFINITY;
+    for (const socket of sockets) socket.destroy();
+  };
   return {
     port: address.port,
     upBytes: () => upBytes,
+    holdAfter(moreBytes) {
+      heldFromBytes = upBytes + moreBytes;
+    },
+    cut,
     close() {
-      for (const socket of sockets) socket.destroy();
+      cut();
       server.close();
     },
   };
