@@ -132,6 +132,7 @@ async function openDirect(
     ...(cached && { evict: (key) => cached.evict(key) }),
     spoolDir: spool.dir,
     random: options.random ?? secureRandom,
+    elapsedMs: () => performance.now(),
     ...(options.packSizeMaxBytes !== undefined && { packSizeMaxBytes: options.packSizeMaxBytes }),
     ...journalOf(options, url.storeUrl, url.repo),
     ...(options.create && { create: options.create }),

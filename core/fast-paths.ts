@@ -23,6 +23,8 @@ export const FAST_PATHS = [
   'one-pass-push',
   /** A tree is edited where its changes are known. */
   'tree-edit',
+  /** Who is to store a file does not list what is stored where that was done a moment ago. */
+  'recent-listing',
   /** A log's head is guessed before it is read. */
   'head-guess',
 ] as const;

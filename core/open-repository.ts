@@ -46,6 +46,8 @@ export interface OpenRepositoryOptions {
   readonly packSizeMaxBytes?: number;
   /** Calls `run` after `delayMs`; a timer unless told otherwise. */
   readonly schedule?: (delayMs: number, run: () => void) => void;
+  /** Milliseconds since some moment, for telling how old a listing is; without it none is ever recent. */
+  readonly elapsedMs?: () => number;
   /** Where people can look at the repo. */
   readonly webUrl?: string;
 }
@@ -81,6 +83,7 @@ export async function openRepository(
     ...(options.evict && { evict: options.evict }),
     ...(options.packSizeMaxBytes && { packSizeMaxBytes: options.packSizeMaxBytes }),
     ...(options.schedule && { schedule: options.schedule }),
+    ...(options.elapsedMs && { elapsedMs: options.elapsedMs }),
   });
   const { blobs, pages, ingest } = stores;
   const locks = new DirectLocks({ backend, repo: name, random });

@@ -25,7 +25,11 @@ export async function openStoreSource(options: StoreSourceOptions): Promise<Repo
   return {
     open: async (name) => {
       const folder = join(spoolDir, escapeName(name));
-      const repository = await openRepository(backend, name, { random, spoolDir: folder });
+      const repository = await openRepository(backend, name, {
+        random,
+        spoolDir: folder,
+        elapsedMs: () => performance.now(),
+      });
       const { ingest, pool } = repository;
       return { repository, ingest, pool, info: await repository.history.info() };
     },

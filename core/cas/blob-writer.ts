@@ -98,10 +98,10 @@ export class BlobWriter {
     return (await holdings.sound((await index.peek([oid], 'blob')).get(oid))) !== undefined;
   }
 
-  /** Whether a record says so that leans on nothing condemned, as far as known. */
+  /** Whether a record says so that leans on nothing condemned, as far as known; for who stores the file where none does. */
   async isStored(oid: Digest): Promise<boolean> {
     const { index, holdings } = this.#options;
-    return (await holdings.sound((await index.find([oid], 'blob')).get(oid))) !== undefined;
+    return (await holdings.sound((await index.findToStore([oid], 'blob')).get(oid))) !== undefined;
   }
 
   /** As `isStored`, for who says so to somebody: looked at after it was found, and kept from being collected soon. */

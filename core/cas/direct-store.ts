@@ -42,6 +42,8 @@ export interface DirectStoreOptions {
   readonly packSizeMaxBytes?: number;
   /** Calls `run` after `delayMs`; a timer unless told otherwise. */
   readonly schedule?: (delayMs: number, run: () => void) => void;
+  /** As `SegmentIndexOptions` has it. */
+  readonly elapsedMs?: () => number;
 }
 
 export interface DirectStores {
@@ -69,10 +71,10 @@ export async function openDirectParts(options: DirectStoreOptions): Promise<Dire
   const { backend, repo, pool, spoolDir } = options;
   const random = options.random ?? secureRandom;
   const schedule = options.schedule ?? startTimer;
-  const { evict } = options;
+  const { evict, elapsedMs } = options;
   const places = { backend, repo, pool: pool.pool };
   const containers = createContainers({ ...places, ...(evict && { evict }) });
-  const index = new SegmentIndex({ backend, repo, containers });
+  const index = new SegmentIndex({ backend, repo, containers, ...(elapsedMs && { elapsedMs }) });
   const condemned = new Condemned(backend, pool.pool, random);
   const holdings = new Holdings({ backend, containers, condemned });
   const { packSizeMaxBytes } = options;

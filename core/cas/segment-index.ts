@@ -6,6 +6,7 @@ import type { Backend } from '../backend/backend.ts';
 import { readHealed } from '../backend/healing.ts';
 import type { Digest } from '../digest.ts';
 import { type DatamonError, hasCode } from '../errors.ts';
+import { isFast } from '../fast-paths.ts';
 import {
   type ContainerId,
   parseSegmentKey,
@@ -25,6 +26,8 @@ import {
 } from './segment-tables.ts';
 
 const LOADS_IN_FLIGHT = 8;
+/** How old a listing may be for who would store what it misses: a file that somebody else stored since is stored twice, no more. */
+export const RECENT_LISTING_MS = 2_000;
 
 export interface FoundRecord extends SegmentRecord {
   readonly runs: readonly PlacedRun[];
@@ -43,17 +46,23 @@ export interface SegmentIndexOptions {
   readonly backend: Backend;
   readonly repo: RepoName;
   readonly containers: Containers;
+  /** Milliseconds since some moment, for telling how old a listing is; without it none is ever recent. */
+  readonly elapsedMs?: () => number;
 }
 
 export class SegmentIndex {
   readonly #options: SegmentIndexOptions;
   readonly #known = new Map<ContainerId, Segment>();
+  /** Of the known ones; null: to be told anew. */
+  #replacedIds: ReadonlySet<ContainerId> | null = null;
   readonly #createdAt = new Map<ContainerId, Date>();
   readonly #damaged = new Map<string, DatamonError>();
   /** Tables opened once, for as long as the cache holds them. */
   readonly #opened = new WeakMap<ContainerTables, SegmentTables>();
   #running: Promise<void> | null = null;
   #queued: Promise<void> | null = null;
+  /** When the last listing began, by `elapsedMs`; null: there is none to go by. */
+  #listedAtMs: number | null = null;
 
   constructor(options: SegmentIndexOptions) {
     this.#options = options;
@@ -67,6 +76,22 @@ export class SegmentIndex {
     await this.refresh();
     await this.#lookup(missing, kind, found);
     return found;
+  }
+
+  /** As `find`, for who stores what is missing: does not list where it did a moment ago. */
+  async findToStore(
+    oids: readonly Digest[],
+    kind: RecordKind,
+  ): Promise<Map<Digest, FoundRecord[]>> {
+    return this.#isListingRecent() && isFast('recent-listing')
+      ? this.peek(oids, kind)
+      : this.find(oids, kind);
+  }
+
+  #isListingRecent(): boolean {
+    const now = this.#options.elapsedMs?.();
+    if (now === undefined || this.#listedAtMs === null) return false;
+    return now - this.#listedAtMs < RECENT_LISTING_MS;
   }
 
   /** As `find`, from what is known: never lists. */
@@ -167,13 +192,15 @@ export class SegmentIndex {
       return this.#open(await this.#options.containers.tables(segment.ref), segment.ref);
     } catch (error) {
       if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
-      this.#known.delete(segment.ref.id);
+      this.#forget(segment.ref.id);
+      this.#listedAtMs = null;
       return null;
     }
   }
 
   async #list(): Promise<void> {
     const { backend, repo } = this.#options;
+    const beganAtMs = this.#options.elapsedMs?.() ?? null;
     const before = [...this.#known.keys()];
     const present = new Set<ContainerId>();
     const fresh: ContainerRef[] = [];
@@ -184,7 +211,7 @@ export class SegmentIndex {
       this.#createdAt.set(name.id, createdAt);
       if (!this.#known.has(name.id)) fresh.push(listedRef(name, sizeBytes));
     }
-    for (const id of before) if (!present.has(id)) this.#known.delete(id);
+    for (const id of before) if (!present.has(id)) this.#forget(id);
     for (const id of this.#createdAt.keys()) if (!present.has(id)) this.#createdAt.delete(id);
     // From the highest tier down: what is replaced there need not be read at all.
     for (let tier = SEGMENT_TIER_MAX; tier >= 0; tier -= 1) {
@@ -192,10 +219,16 @@ export class SegmentIndex {
       const wanted = fresh.filter((ref) => ref.tier === tier && !replaced.has(ref.id));
       await inParallel(wanted, LOADS_IN_FLIGHT, (ref) => this.#load(ref));
     }
+    this.#listedAtMs = beganAtMs;
   }
 
   #replaced(): ReadonlySet<ContainerId> {
-    return new Set([...this.#known.values()].flatMap(({ replaces }) => replaces));
+    this.#replacedIds ??= new Set([...this.#known.values()].flatMap(({ replaces }) => replaces));
+    return this.#replacedIds;
+  }
+
+  #forget(id: ContainerId): void {
+    if (this.#known.delete(id)) this.#replacedIds = null;
   }
 
   async #load(ref: ContainerRef): Promise<void> {
@@ -215,6 +248,7 @@ export class SegmentIndex {
   #remember(ref: ContainerRef, tables: ContainerTables): void {
     const { replaces, recordCount, containers } = this.#open(tables, ref);
     this.#known.set(ref.id, { ref: refOf(tables, ref.tier), replaces, recordCount, containers });
+    this.#replacedIds = null;
   }
 
   #open(tables: ContainerTables, ref: ContainerRef): SegmentTables {

@@ -5,6 +5,7 @@ import { createMemoryBackend } from '../../../core/backend/memory.ts';
 import { collect } from '../../../core/bytes.ts';
 import type { DirectStores } from '../../../core/cas/direct-store.ts';
 import { MERGE_SEGMENT_COUNT } from '../../../core/cas/merger.ts';
+import { RECENT_LISTING_MS } from '../../../core/cas/segment-index.ts';
 import { type Digest, digestOf } from '../../../core/digest.ts';
 import { DatamonError } from '../../../core/errors.ts';
 import {
@@ -255,6 +256,41 @@ describe('segment index', () => {
     expect(counts.list).equal(1);
     expect((await world.stores.blobs.has([theirs])).size).equal(1);
     expect(counts.list).equal(3);
+  });
+
+  describe('for who stores what is missing', () => {
+    useFastPaths();
+
+    it('lists once in a while, not for each file; what others stored meanwhile is stored twice', async () => {
+      const memory = createMemoryBackend();
+      const { backend, counts } = watched(memory);
+      const clock = { ms: 0 };
+      const world = await makeCasWorld({ backend, elapsedMs: () => clock.ms });
+      const other = await world.reopen({ backend: memory });
+      await putOne(world.stores, 1);
+      counts.list = 0;
+      for (let seed = 2; seed < 6; seed += 1) await putOne(world.stores, seed);
+      // Each looks at what was condemned, and at nothing else.
+      expect(counts.list).equal(4);
+      const theirs = await putOne(other, 6);
+      clock.ms = RECENT_LISTING_MS - 1;
+      const twice = await world.stores.blobs.put(blobOf(seededBytes(6, 3000)));
+      expect(twice.newBytes).equal(3000);
+      await putOne(other, 7);
+      clock.ms = RECENT_LISTING_MS;
+      const reused = await world.stores.blobs.put(blobOf(seededBytes(7, 3000)));
+      expect(reused.newBytes).equal(0);
+      expect((await world.stores.blobs.has([theirs])).size).equal(1);
+    });
+
+    it('lists before it says to anybody that something is absent, however recent the last listing', async () => {
+      const memory = createMemoryBackend();
+      const world = await makeCasWorld({ backend: memory, elapsedMs: () => 0 });
+      const other = await world.reopen({ backend: memory });
+      await putOne(world.stores, 1);
+      const theirs = await putOne(other, 2);
+      expect((await world.stores.blobs.has([theirs])).size).equal(1);
+    });
   });
 
   it('shares one listing among many that miss', async () => {
