@@ -6,7 +6,8 @@ import { formatMessage, type Message, type ProgressMessage } from './messages.ts
 export const BACKLOG_SIZE_MAX_BYTES = 4 * 1024 * 1024;
 
 export interface Answers {
-  send(message: Message): void;
+  /** Several in one piece, in their order. */
+  send(...messages: readonly Message[]): void;
   /** False where the reader is slow: progress is dropped then, never queued. */
   progress(message: ProgressMessage): boolean;
   /** Resolves when all was taken by the reader, the output is gone, or `timeoutMs` have passed. */
@@ -34,9 +35,9 @@ export function createAnswers(output: Writable, onClosed: () => void): Answers {
     wake();
   });
 
-  const write = (message: Message): void => {
+  const write = (...messages: readonly Message[]): void => {
     if (!isOpen) return;
-    if (!output.write(formatMessage(message))) isCongested = true;
+    if (!output.write(messages.map(formatMessage).join(''))) isCongested = true;
     // Whoever asks so much and reads nothing of it is not git-lfs, and would cost memory without end.
     if (output.writableLength > BACKLOG_SIZE_MAX_BYTES) close();
   };

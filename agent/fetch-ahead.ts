@@ -5,12 +5,19 @@
  */
 import type { SmallBlob } from '../core/cas/ingest.ts';
 import type { Digest } from '../core/digest.ts';
+import { isFast } from '../core/fast-paths.ts';
 import { type ObjectStream, STREAMED_SIZE_MAX_BYTES } from '../core/meta/object-stream.ts';
 import { throwIfStopped } from './guard.ts';
 import type { Log } from './log-file.ts';
 import type { DownloadRequest } from './messages.ts';
 import type { BatchAccess } from './routes.ts';
-import { fileError, type TempFile, type TempFiles } from './temp-files.ts';
+import {
+  fileError,
+  type HeldFile,
+  KEPT_SIZE_MIN_BYTES,
+  type TempFile,
+  type TempFiles,
+} from './temp-files.ts';
 
 /** Room on disk for what nobody asked for yet. */
 export const AHEAD_SIZE_MAX_BYTES = 256 * 1024 * 1024;
@@ -30,13 +37,13 @@ export interface FetchAheadOptions {
 
 export interface FetchAhead {
   /** A finished file, the caller's to keep; null: download it now. Starts the work ahead when a new batch is met. */
-  take(request: DownloadRequest, batch: BatchAccess): Promise<TempFile | null>;
+  take(request: DownloadRequest, batch: BatchAccess): Promise<HeldFile | null>;
   /** Settles once nothing is written any more. What was not taken is still to be removed from `temps`. */
   close(): Promise<void>;
 }
 
 interface Fetched {
-  readonly file: TempFile;
+  readonly file: HeldFile;
   readonly sizeBytes: number;
 }
 
@@ -166,18 +173,28 @@ async function receive(
 /** Never rejects: what cannot be written ahead fails again, and is told, when it is asked for. */
 async function write(ahead: Ahead, { oid, bytes }: SmallBlob): Promise<Fetched | null> {
   const { temps, log } = ahead.options;
-  let file: TempFile | null = null;
   try {
-    file = await (await temps()).create(oid);
-    if (file.foundBytes > 0) await file.handle.truncate(0);
-    await file.handle.writeFile(bytes);
-    await file.rest();
+    const files = await temps();
+    const isSmall = bytes.length < KEPT_SIZE_MIN_BYTES && isFast('whole-files');
+    const file = isSmall ? files.hold(oid, bytes) : await writeLarge(files, { oid, bytes });
     return { file, sizeBytes: bytes.length };
   } catch (error) {
     ahead.bytes -= bytes.length;
     log(`${oid}: ${fileError(error, 'cannot write it ahead').message}`);
-    await file?.discard();
     return null;
+  }
+}
+
+async function writeLarge(files: TempFiles, { oid, bytes }: SmallBlob): Promise<TempFile> {
+  const file = await files.create(oid);
+  try {
+    if (file.foundBytes > 0) await file.handle.truncate(0);
+    await file.handle.writeFile(bytes);
+    await file.rest();
+    return file;
+  } catch (error) {
+    await file.discard();
+    throw error;
   }
 }
 

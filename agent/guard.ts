@@ -5,6 +5,9 @@ import type { TransferOptions } from './session.ts';
 /** Long enough for a server to hash the largest file it takes before it answers. */
 export const STALL_TIMEOUT_MS = 15 * 60_000;
 
+/** Made once: an abort without a reason makes an error with a stack, for every object. */
+const OVER = new DatamonError('CANCELLED', 'the transfer is over');
+
 export interface GuardOptions extends TransferOptions {
   readonly stallMs: number;
 }
@@ -39,7 +42,7 @@ export async function guarded<T>(
     });
     return await Promise.race([working, whenAborted(own.signal)]);
   } finally {
-    own.abort();
+    own.abort(OVER);
     clearTimeout(timer);
     signal.removeEventListener('abort', cancel);
   }

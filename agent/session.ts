@@ -206,8 +206,12 @@ async function serve(session: Session, request: ObjectRequest): Promise<void> {
     const transferOptions = { onProgress: progress.report, signal: abort.signal };
     const path = await transfer(transfers, request, transferOptions);
     const last = progress.finish();
-    if (last !== null) answers.send(last);
-    answers.send({ event: 'complete', oid: request.oid, ...(path === null ? {} : { path }) });
+    const complete = {
+      event: 'complete',
+      oid: request.oid,
+      ...(path !== null && { path }),
+    } as const;
+    answers.send(...(last === null ? [] : [last]), complete);
   } catch (error) {
     answerError(session, request.oid, asDatamonError(error));
   } finally {

@@ -4,7 +4,19 @@
  * handed back whole, removed, or left as the beginning of the same object for whoever claims it next. Never a cache file, never
  * a hard link: git-lfs takes the file away.
  */
-import { constants, existsSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +47,14 @@ export interface TempFilesOptions {
 /** Paths of beginnings, by object. */
 export type Leftovers = Map<Digest, string[]>;
 
-export interface TempFile {
+/** A finished file that nobody asked for yet. */
+export interface HeldFile {
+  /** From now on it belongs to git-lfs. */
+  keep(): Promise<string>;
+  discard(): Promise<void>;
+}
+
+export interface TempFile extends HeldFile {
   readonly path: string;
   readonly handle: FileHandle;
   /** What an interrupted download left in it, unproved; 0 for a new file. */
@@ -53,6 +72,11 @@ export interface TempFile {
 export interface TempFiles {
   /** A new file, or the beginning that was left of this object. */
   create(oid: Digest): Promise<TempFile>;
+  /**
+   * A finished file with these bytes, of which no beginning can be left: fewer than KEPT_SIZE_MIN_BYTES. Made without a turn of the
+   * event loop, since there may be very many of them.
+   */
+  hold(oid: Digest, bytes: Uint8Array): HeldFile;
   /** At once and without waiting: every temp not handed back is given up. */
   removeAll(): void;
 }
@@ -61,7 +85,7 @@ export const tempFolder = (lfsDirectory: string): string => join(lfsDirectory, '
 
 export function createTempFiles(options: TempFilesOptions): TempFiles {
   const folder = tempFolder(options.lfsDirectory);
-  const unfinished = new Map<string, FileHandle>();
+  const unfinished = new Map<string, FileHandle | null>();
   const leftovers = options.leftovers ?? new Map<Digest, string[]>();
   const newPath = (oid: Digest): string => {
     const nonce = `${options.pidSpace}${randomHex(options.random, 4)}`;
@@ -102,11 +126,26 @@ export function createTempFiles(options: TempFilesOptions): TempFiles {
         },
       };
     },
+    hold: (oid, bytes) => {
+      const path = newPath(oid);
+      writeNew(folder, path, bytes, options.sharedMode);
+      unfinished.set(path, null);
+      return {
+        keep: async () => {
+          unfinished.delete(path);
+          return path;
+        },
+        discard: async () => {
+          unfinished.delete(path);
+          await rm(path, { force: true });
+        },
+      };
+    },
     removeAll: () => {
       for (const [path, handle] of unfinished) {
         // What is large enough is claimed by the next process: this one's pid will be gone.
         if (sizeOf(path) < KEPT_SIZE_MIN_BYTES) rmSync(path, { force: true });
-        void handle.close().catch(() => undefined);
+        void handle?.close().catch(() => undefined);
       }
       unfinished.clear();
     },
@@ -140,12 +179,38 @@ async function openNew(folder: string, path: string): Promise<FileHandle> {
   }
 }
 
+/** All of a new file, or nothing of it. */
+function writeNew(folder: string, path: string, bytes: Uint8Array, shared: SharedMode): void {
+  let file: number | null = null;
+  try {
+    file = openNewSync(folder, path);
+    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+    if (shared !== null) fchmodSync(file, sharedMode(shared, fstatSync(file).mode));
+  } catch (cause) {
+    if (file !== null) rmSync(path, { force: true });
+    throw fileError(cause, `cannot create a file in ${folder}`);
+  } finally {
+    if (file !== null) closeSync(file);
+  }
+}
+
+function openNewSync(folder: string, path: string): number {
+  try {
+    return openSync(path, 'wx', FILE_MODE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(folder, { recursive: true });
+    return openSync(path, 'wx', FILE_MODE);
+  }
+}
+
 async function adjustMode(handle: FileHandle, shared: SharedMode): Promise<void> {
   if (shared === null) return;
-  if ('exact' in shared) return await handle.chmod(shared.exact);
-  const { mode } = await handle.stat();
-  await handle.chmod((mode & PERMISSION_BITS) | shared.add);
+  await handle.chmod(sharedMode(shared, (await handle.stat()).mode));
 }
+
+const sharedMode = (shared: NonNullable<SharedMode>, mode: number): number =>
+  'exact' in shared ? shared.exact : (mode & PERMISSION_BITS) | shared.add;
 
 /** `core.sharedRepository` as git reads it; what git would not understand counts as unset. */
 export function parseSharedMode(value: string | null): SharedMode {

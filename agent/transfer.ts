@@ -13,7 +13,7 @@ import { beginningOf, nothing, type Received } from './received.ts';
 import { type Pauses, type RetryOptions, withRetries } from './retry.ts';
 import type { Route, Routes } from './routes.ts';
 import type { TransferOptions, Transfers } from './session.ts';
-import { fileError, type TempFile, type TempFiles } from './temp-files.ts';
+import { fileError, type HeldFile, type TempFile, type TempFiles } from './temp-files.ts';
 
 /** Stores retry below us already; plain HTTP does not. */
 const STORE_ATTEMPT_COUNT = 2;
@@ -149,7 +149,7 @@ async function takeAhead(
   routes: Routes,
   fetchAhead: FetchAhead | null,
   request: DownloadRequest,
-): Promise<TempFile | null> {
+): Promise<HeldFile | null> {
   if (fetchAhead === null || request.action === null) return null;
   const route = await routes.find(request);
   if (route.kind === 'basic' || route.batch === null) return null;

@@ -13,10 +13,12 @@ export const FAST_PATHS = [
   'compress-guess',
   /** A directory takes a finished pack as it is, by a link. */
   'pack-link',
-  /** Small files are read at once. */
+  /** Small files are read, and written, at once. */
   'whole-files',
   /** What a push will need is uploaded before git-lfs names it. */
   'look-ahead',
+  /** Small files that a client sent are read back with their neighbours. */
+  'joint-proof',
   /** Small objects of a clone are downloaded before git-lfs names them. */
   'fetch-ahead',
   /** git-lfs does not ask again for the many files of a push that the hook stored. */

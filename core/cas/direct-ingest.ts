@@ -5,6 +5,7 @@
 import type { ByteStream } from '../bytes.ts';
 import type { Digest } from '../digest.ts';
 import { DatamonError, hasCode } from '../errors.ts';
+import { isFast } from '../fast-paths.ts';
 import type { ContainerId } from '../keys.ts';
 import type { BlobReader } from './blob-reader.ts';
 import { EMPTY_RECEIPT, type PageStore, type Receipt } from './blob-store.ts';
@@ -113,6 +114,8 @@ export class DirectIngest implements Ingest {
     const proved: ProvedBlob[] = [];
     const claims = new Map(request.blobs.map((claim) => [claim.oid, claim]));
     const counted = await writer.countedOf([...claims.keys()]);
+    const open = [...claims.values()].filter(({ oid }) => !counted.has(oid));
+    const together = isFast('joint-proof') ? await proof.proveTogether(open) : new Map();
     await inParallel([...claims.values()], BLOBS_PROVED_AT_A_TIME, async (claim) => {
       const { oid, sizeBytes } = claim;
       try {
@@ -123,7 +126,7 @@ export class DirectIngest implements Ingest {
           });
           return;
         }
-        const blob = await proof.prove(claim);
+        const blob = together.get(oid) ?? (await proof.prove(claim));
         if (blob !== null) proved.push(blob);
       } catch (error) {
         failed.push({ oid, error: asDatamonError(error, { oid }) });

@@ -22,7 +22,7 @@ export interface ReadSmallOptions {
 }
 
 /** A blob that is one run, and where it lies. */
-interface Placed {
+export interface PlacedBlob {
   readonly oid: Digest;
   readonly piece: Piece;
 }
@@ -31,7 +31,7 @@ export async function* readSmallBlobs(
   { reader, index, sizeMaxBytes }: ReadSmallOptions,
   oids: readonly Digest[],
 ): AsyncIterable<SmallBlob> {
-  const placed: Placed[] = [];
+  const placed: PlacedBlob[] = [];
   const reads: (() => Promise<SmallBlob[]>)[] = [];
   for (const [oid, [record]] of await index.find(oids, 'blob')) {
     if (record === undefined || record.sizeBytes > sizeMaxBytes) continue;
@@ -59,14 +59,15 @@ function pieceOf({ sizeBytes, runs }: FoundRecord): Piece | null {
   return { ...run, skipBytes: 0, takeBytes: sizeBytes };
 }
 
-function spansOf(placed: Placed[]): Placed[][] {
-  placed.sort(
+/** Blobs that one request reads together, in the order in which they lie. */
+export function spansOf(blobs: readonly PlacedBlob[]): PlacedBlob[][] {
+  const placed = blobs.toSorted(
     ({ piece: a }, { piece: b }) =>
       Number(a.container.id > b.container.id) - Number(a.container.id < b.container.id) ||
       a.offset - b.offset,
   );
   const pieces = placed.map(({ piece }) => piece);
-  const spans: Placed[][] = [];
+  const spans: PlacedBlob[][] = [];
   for (let first = 0; first < placed.length; ) {
     const last = Math.min(spanEnd(pieces, first), sizeEnd(pieces, first));
     spans.push(placed.slice(first, last));
@@ -85,25 +86,38 @@ function sizeEnd(pieces: readonly Piece[], first: number): number {
   return last;
 }
 
+/**
+ * The blobs of a span, each hashed as a whole, up to the first that is another's. CORRUPT and NOT_FOUND where the span does not read
+ * on; UNAVAILABLE where the store does not answer.
+ */
+export async function* readTogether(
+  reader: BlobReader,
+  span: readonly PlacedBlob[],
+): AsyncIterable<SmallBlob> {
+  const parts: Uint8Array[] = [];
+  let heldBytes = 0;
+  let index = 0;
+  const pieces = span.map(({ piece }) => piece);
+  for await (const bytes of reader.readSpan(pieces, FRAME_KINDS.blob, 'by the reader')) {
+    parts.push(bytes);
+    heldBytes += bytes.length;
+    const { oid, piece } = span[index] as PlacedBlob;
+    // Frames end with their blob, so no part belongs to two.
+    if (heldBytes < piece.takeBytes) continue;
+    const whole = parts.length === 1 ? bytes : Buffer.concat(parts);
+    if (digestOf(whole) !== oid) return;
+    yield { oid, bytes: whole };
+    index += 1;
+    parts.length = 0;
+    heldBytes = 0;
+  }
+}
+
 /** What reads of a span; the rest one by one where the span is damaged, and not at all where the store does not answer. */
-async function together(reader: BlobReader, span: readonly Placed[]): Promise<SmallBlob[]> {
+async function together(reader: BlobReader, span: readonly PlacedBlob[]): Promise<SmallBlob[]> {
   const blobs: SmallBlob[] = [];
   try {
-    const parts: Uint8Array[] = [];
-    let heldBytes = 0;
-    const pieces = span.map(({ piece }) => piece);
-    for await (const bytes of reader.readSpan(pieces, FRAME_KINDS.blob)) {
-      parts.push(bytes);
-      heldBytes += bytes.length;
-      const { oid, piece } = span[blobs.length] as Placed;
-      // Frames end with their blob, so no part belongs to two.
-      if (heldBytes < piece.takeBytes) continue;
-      const whole = Buffer.concat(parts);
-      if (digestOf(whole) !== oid) break;
-      blobs.push({ oid, bytes: whole });
-      parts.length = 0;
-      heldBytes = 0;
-    }
+    for await (const blob of readTogether(reader, span)) blobs.push(blob);
   } catch (error) {
     if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) return blobs;
   }

@@ -16,11 +16,13 @@ import { type FrameHandle, RunBuilder } from './frame-handle.ts';
 import { FRAME_ENTRY_SIZE_BYTES, type FrameTable } from './frame-table.ts';
 import type { RecipeChunk, RecipeClaim } from './ingest.ts';
 import type { KnownChunks } from './known-chunks.ts';
+import { type PlacedBlob, readTogether, spansOf } from './read-small.ts';
 import type { RecordDraft } from './segment-publisher.ts';
 import type { PlacedRun } from './segment-tables.ts';
 import { createThreadHasher } from './thread-hasher.ts';
 
 const LOADS_IN_FLIGHT = 8;
+const SPANS_AT_A_TIME = 2;
 
 export interface RecipeProofOptions {
   readonly backend: Backend;
@@ -38,6 +40,12 @@ export interface ProvedBlob {
   readonly newBytes: number;
   /** The same as stored: framed, with their table entries. */
   readonly newStoredBytes: number;
+}
+
+interface FoundChunk {
+  readonly handle: FrameHandle;
+  /** Only this session's packs hold it. */
+  readonly isFresh: boolean;
 }
 
 interface SessionPack {
@@ -74,14 +82,14 @@ export class RecipeProof {
     let rawBytes = 0;
     const fresh = new Map<Digest, FrameHandle>();
     for (const digest of claim.chunks) {
-      const known = await this.#findKnown(digest);
-      const handle = known ?? this.#findInPacks('chunk', digest);
-      if (handle === null) {
+      const chunk = await this.#find(digest);
+      if (chunk === null) {
         this.missing.add(digest);
         isWhole = false;
         continue;
       }
-      if (known === null) fresh.set(digest, handle);
+      const { handle } = chunk;
+      if (chunk.isFresh) fresh.set(digest, handle);
       runs.add(handle);
       rawBytes += handle.rawLength;
       chunks.push({ digest, sizeBytes: handle.rawLength });
@@ -98,6 +106,34 @@ export class RecipeProof {
     return { draft, chunks, ...this.#count(fresh) };
   }
 
+  /**
+   * Those that are one chunk, read back with their neighbours: a request for each of very many small files would take longer than
+   * all the rest. What is not returned is to be proved alone, which tells why.
+   */
+  async proveTogether(claims: readonly RecipeClaim[]): Promise<ReadonlyMap<Digest, ProvedBlob>> {
+    const found = new Map<Digest, FoundChunk>();
+    const placed: PlacedBlob[] = [];
+    for (const { oid, sizeBytes, chunks } of claims) {
+      if (chunks.length !== 1 || chunks[0] !== oid) continue;
+      const chunk = await this.#find(oid);
+      const piece = chunk === null ? null : pieceOf(chunk.handle);
+      if (chunk === null || piece === null || chunk.handle.rawLength !== sizeBytes) continue;
+      found.set(oid, chunk);
+      placed.push({ oid, piece });
+    }
+    const proved = new Map<Digest, ProvedBlob>();
+    await inParallel(spansOf(placed), SPANS_AT_A_TIME, async (span) => {
+      try {
+        for await (const { oid } of readTogether(this.#options.reader, span)) {
+          proved.set(oid, this.#provedChunk(oid, found.get(oid) as FoundChunk));
+        }
+      } catch (error) {
+        if (!(error instanceof DatamonError)) throw error;
+      }
+    });
+    return proved;
+  }
+
   /** A page in this session's packs, read and proved; null where there is none. */
   async provePage(
     digest: Digest,
@@ -112,9 +148,21 @@ export class RecipeProof {
     return { draft, page: Buffer.concat(parts) };
   }
 
-  async #findKnown(digest: Digest): Promise<FrameHandle | null> {
+  async #find(digest: Digest): Promise<FoundChunk | null> {
     await this.#options.known.follow(digest);
-    return this.#options.known.find(digest);
+    const known = this.#options.known.find(digest);
+    if (known !== null) return { handle: known, isFresh: false };
+    const handle = this.#findInPacks('chunk', digest);
+    return handle === null ? null : { handle, isFresh: true };
+  }
+
+  #provedChunk(digest: Digest, { handle, isFresh }: FoundChunk): ProvedBlob {
+    const sizeBytes = handle.rawLength;
+    const runs = new RunBuilder();
+    runs.add(handle);
+    const draft: RecordDraft = { oid: digest, sizeBytes, kind: 'blob', runs };
+    const fresh = isFresh ? [[digest, handle] as const] : [];
+    return { draft, chunks: [{ digest, sizeBytes }], ...this.#count(new Map(fresh)) };
   }
 
   #findInPacks(kind: FrameKind, digest: Digest): FrameHandle | null {
@@ -178,4 +226,12 @@ export class RecipeProof {
     const tables = await readTables(backend, key, { kind: 'pack', id }, there.sizeBytes);
     return { ref: refOf(tables, 0), frames: tables.frames };
   }
+}
+
+/** Where a stored frame lies, to be read whole. */
+function pieceOf({ location, rawLength }: FrameHandle): PlacedBlob['piece'] | null {
+  const container = location?.cell.ref ?? null;
+  if (location === null || container === null) return null;
+  const { offset, storedLength } = location;
+  return { container, offset, storedLength, rawLength, skipBytes: 0, takeBytes: rawLength };
 }

@@ -1,5 +1,5 @@
 /** Temp files: named and placed as git-lfs needs them, swept only where their process is certainly gone. */
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { LEFTOVER_AGE_MAX_MS, sweepTempFiles } from '../../agent/leftovers.ts';
@@ -69,6 +69,30 @@ describe('agent/temp-files', () => {
     expect(await readdir(join(folder, 'datamon'))).to.deep.equal([
       path.slice(join(folder, 'datamon/').length),
     ]);
+  });
+
+  it('holds finished files: whole, with the mode asked for, handed over, discarded or removed', async () => {
+    const bytes = Buffer.from('all of it');
+    const made = files(parseSharedMode('0640'));
+    const path = await made.hold(OID, bytes).keep();
+    expect((await readFile(path)).equals(bytes)).to.equal(true);
+    expect(await modeOf(path)).to.equal(0o640);
+    expect(await modeOf(await files().hold(OID, bytes).keep())).to.equal(0o666 & ~process.umask());
+    expect((await readFile(await made.hold(OID, Buffer.alloc(0)).keep())).length).to.equal(0);
+    const before = await readdir(join(folder, 'datamon'));
+    await made.hold(OID, bytes).discard();
+    made.hold(OID, bytes);
+    made.removeAll();
+    expect(await readdir(join(folder, 'datamon'))).to.deep.equal(before);
+  });
+
+  it('leaves nothing of a file that it could not write', async () => {
+    const made = files({ exact: -1 });
+    expect(() => made.hold(OID, Buffer.from('x'))).to.throw(/cannot create a file in/);
+    expect(await readdir(join(folder, 'datamon'))).to.deep.equal([]);
+    await rm(join(folder, 'datamon'), { recursive: true });
+    await writeFile(join(folder, 'datamon'), 'in the way');
+    expect(() => files().hold(OID, Buffer.from('x'))).to.throw(/cannot create a file in/);
   });
 
   it('sweeps what dead processes of this machine left, and nothing else', async () => {

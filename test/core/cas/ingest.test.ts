@@ -9,6 +9,7 @@ import type { DirectStores } from '../../../core/cas/direct-store.ts';
 import type { FramePayload } from '../../../core/cas/frame.ts';
 import { type Digest, digestOf, EMPTY_DIGEST } from '../../../core/digest.ts';
 import { DatamonError } from '../../../core/errors.ts';
+import { FAST_PATHS_OFF, switchOffFastPaths } from '../../../core/fast-paths.ts';
 import { type ContainerId, type Key, parseRepoName } from '../../../core/keys.ts';
 import {
   frameOf,
@@ -279,6 +280,77 @@ describe('recording by recipe', () => {
     expect(outcome.failed.map(({ oid }) => oid)).deep.equal([digestOf('lie')]);
   });
 });
+
+for (const off of ['', 'joint-proof']) {
+  describe(`recording files of one chunk${off && `, without ${off}`}`, () => {
+    before(() => switchOffFastPaths({ [FAST_PATHS_OFF]: off }));
+    after(() => switchOffFastPaths(process.env));
+
+    const COUNT = 40;
+    const files = Array.from({ length: COUNT }, (_, index) => seededBytes(300 + index, 50));
+    const blobs = files.map((bytes) => claimOf(bytes, [frameOf(bytes)]));
+
+    /** All of them in one pack; how often the store was read is counted. */
+    async function sent() {
+      const memory = createMemoryBackend();
+      const counts = { get: 0 };
+      const get: typeof memory.get = (key, range) => {
+        counts.get += 1;
+        return memory.get(key, range);
+      };
+      const backend = { ...memory, get };
+      const { stores } = await makeCasWorld({ pool: TINY_POOL, childrenOf, backend });
+      const pack = await makeContainer({ frames: files.map((bytes) => frameOf(bytes)) });
+      await accept(stores, pack);
+      const record = (claims = blobs) => {
+        counts.get = 0;
+        return stores.ingest.recordByRecipe({ packs: [pack.id], blobs: claims, pages: [] });
+      };
+      return { stores, memory, counts, pack, record };
+    }
+
+    it('reads neighbours together, and gives each back', async () => {
+      const { stores, counts, record } = await sent();
+      const outcome = await record();
+      expect(outcome.recorded.map(({ oid }) => oid)).to.have.members(blobs.map(({ oid }) => oid));
+      const newBytes = outcome.recorded.reduce((sum, { receipt }) => sum + receipt.newBytes, 0);
+      expect(newBytes).equal(COUNT * 50);
+      if (off === '') expect(counts.get).below(10);
+      else expect(counts.get).at.least(COUNT);
+      for (const [index, { oid }] of blobs.entries()) {
+        expect((await readBlob(stores, oid)).equals(files[index] as Buffer)).equal(true);
+      }
+    });
+
+    it('one that the store did not keep fails alone', async () => {
+      const { stores, memory, pack, record } = await sent();
+      const [stored] = await listed(memory, 'pools/');
+      const key = (stored?.key ?? '') as Key;
+      await memory.remove(key);
+      const at = pack.bytes.indexOf(files[7] as Buffer);
+      await memory.putIfAbsent(key, bytesBody(withBitFlipped(pack.bytes, 8 * at + 3)));
+      const outcome = await record();
+      expect(outcome.failed.map(({ oid, error }) => [oid, error.code])).deep.equal([
+        [blobs[7]?.oid, 'CORRUPT'],
+      ]);
+      expect(outcome.recorded).length(COUNT - 1);
+      for (const { oid } of outcome.recorded) await readBlob(stores, oid);
+      expect(await codeOf(readBlob(stores, blobs[7]?.oid as Digest))).equal('NOT_FOUND');
+    });
+
+    it('one of another size, and one that was not sent, are told as such', async () => {
+      const { record } = await sent();
+      const longer = { ...(blobs[0] as (typeof blobs)[0]), sizeBytes: 51 };
+      const absent = claimOf(Buffer.from('absent'), [frameOf(Buffer.from('absent'))]);
+      const outcome = await record([longer, absent, ...blobs.slice(1)]);
+      expect(outcome.failed.map(({ oid, error }) => [oid, error.code])).deep.equal([
+        [longer.oid, 'MISMATCH'],
+      ]);
+      expect(outcome.missing).deep.equal([absent.oid]);
+      expect(outcome.recorded).length(COUNT - 1);
+    });
+  });
+}
 
 describe('recording pages', () => {
   it('records pages whose children come along or are stored', async () => {
