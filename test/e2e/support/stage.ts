@@ -258,6 +258,7 @@ export interface ServerProxy {
   upBytes(): number;
   /** Lets so many more bytes up, and then nothing until {@link cut}: who sends them cannot come to an end, however fast. */
   holdAfter(moreBytes: number): void;
+  isHolding(): boolean;
   /** Breaks every connection, with what is held, and holds nothing from then on. */
   cut(): void;
   close(): void;
@@ -315,6 +316,7 @@ export async function openProxy(options: {
     holdAfter(moreBytes) {
       heldFromBytes = upBytes + moreBytes;
     },
+    isHolding: () => upBytes >= heldFromBytes,
     cut,
     close() {
       cut();
