@@ -7,7 +7,7 @@ import { DatamonError } from '../core/errors.ts';
 import { isContainerKey, type RepoName } from '../core/keys.ts';
 import { parseRepoList, type RepoSummary } from '../core/meta/api-wire.ts';
 import type { Repository } from '../core/meta/repository.ts';
-import { openRepository } from '../core/open-repository.ts';
+import { type CreationSource, creationOf, openRepository } from '../core/open-repository.ts';
 import { type Random, secureRandom } from '../core/random.ts';
 import { listRepos, openStore } from '../core/store.ts';
 import { ApiClient, type ApiOptions } from './api-client.ts';
@@ -32,7 +32,7 @@ export interface OpenOptions {
   /** Asked where a store is far away: where to keep ranges of it, and how many bytes of them. Default: nowhere. */
   readonly cache?: () => Promise<CachePlace | null>;
   /** Makes the repo (and on a store the store) where it is not there yet. Default: NOT_FOUND then. */
-  readonly create?: { readonly by: string; readonly remote: string | null };
+  readonly create?: CreationSource;
   readonly random?: Random;
   /** Stops every call: CANCELLED. */
   readonly signal?: AbortSignal;
@@ -98,7 +98,7 @@ async function openRemote(
         hint: 'It is made by the first push into it.',
       });
     }
-    described = await repo.create(options.create.remote);
+    described = await repo.create((await creationOf(options.create)).remote);
   }
   return new RemoteRepository(repo, {
     spoolDir: spool.dir,
