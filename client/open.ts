@@ -43,14 +43,17 @@ export async function openRepositoryUrl(
   options: OpenOptions = {},
 ): Promise<Repository> {
   const parsed = parseRepoUrl(url);
-  const spool = await openSpool(options.spoolDir);
+  // Made while the store is asked.
+  const spooling = openSpool(options.spoolDir);
+  spooling.catch(() => {});
   try {
-    if (parsed.kind === 'store') return await openDirect(parsed, options, spool);
+    if (parsed.kind === 'store') return await openDirect(parsed, options, spooling);
     const { openRemote } = await import('./open-remote.ts');
     const journal = journalOf(options, parsed.origin, parsed.repo);
-    return await openRemote(parsed, { options, spool, journal });
+    return await openRemote(parsed, { options, spool: await spooling, journal });
   } catch (error) {
-    await spool.remove();
+    const spool = await spooling.catch(() => null);
+    await spool?.remove();
     throw error;
   }
 }
@@ -76,10 +79,11 @@ export async function listRepositories(
 async function openDirect(
   url: StoreRepoUrl,
   options: OpenOptions,
-  spool: SpoolFolder,
+  spooling: Promise<SpoolFolder>,
 ): Promise<Repository> {
   const store = await openStoreBackend(url.storeUrl, options);
   const cached = isBucketUrl(url.storeUrl) ? await cachingOf(store, options) : null;
+  const spool = await spooling;
   const repository = await openRepository(cached ?? store, url.repo, {
     ...(cached && { evict: (key) => cached.evict(key) }),
     spoolDir: spool.dir,

@@ -46,6 +46,7 @@ export interface SegmentRecord {
   readonly runs: readonly Run[];
 }
 
+const NO_RECORDS: readonly SegmentRecord[] = [];
 const RECORD_SIZE_BYTES = 56;
 const RUN_SIZE_BYTES = 32;
 const CONTAINER_SIZE_BYTES = 48;
@@ -147,8 +148,8 @@ export interface SegmentTables {
   readonly containers: readonly ContainerRef[];
   readonly replaces: readonly ContainerId[];
   record(index: number): SegmentRecord;
-  /** The records of this oid and kind; `filtered` says that the filter was asked before. */
-  find(oid: Digest, kind: RecordKind): readonly SegmentRecord[];
+  /** The records of this oid and kind. Who asks many segments gives the oid as bytes, so that it is read once. */
+  find(oid: Digest | Buffer, kind: RecordKind): readonly SegmentRecord[];
 }
 
 /** Opens a segment's tables, already proved by their digest. CORRUPT where sections do not fit together. */
@@ -186,9 +187,9 @@ export function openSegmentTables(tables: ContainerTables, what: string): Segmen
     };
   }
 
-  function find(oid: Digest, kind: RecordKind): readonly SegmentRecord[] {
-    const wanted = digestToBytes(oid);
-    if (!mayContain(filter, wanted)) return [];
+  function find(oid: Digest | Buffer, kind: RecordKind): readonly SegmentRecord[] {
+    const wanted = typeof oid === 'string' ? digestToBytes(oid) : oid;
+    if (!mayContain(filter, wanted)) return NO_RECORDS;
     const found: SegmentRecord[] = [];
     let index = lowerBound(records, wanted);
     for (; index < recordCount; index += 1) {
