@@ -1,5 +1,5 @@
 /** Where git-lfs will send a remote's objects: its own rules, followed key by key, so that hook and git-lfs never disagree. */
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatamonError } from '../core/errors.ts';
 import type { GitSha } from '../core/keys.ts';
@@ -81,11 +81,7 @@ export async function committedConfig(
   const { git, topLevel } = repo;
   if (topLevel !== null && commit === undefined) {
     const file = join(topLevel, LFS_CONFIG_FILE);
-    const exists = await access(file).then(
-      () => true,
-      () => false,
-    );
-    if (exists) return listConfig(git, ['--includes', '--file', file]);
+    if (existsSync(file)) return listConfig(git, ['--includes', '--file', file]);
   }
   const checkedOut = topLevel === null ? ['HEAD:'] : [':', 'HEAD:'];
   const places = commit === undefined ? checkedOut : [`${commit}:`];

@@ -69,9 +69,9 @@ describe('agent, starting', () => {
     expect(failure).to.include('git cannot read its configuration');
   });
 
-  it('loads nothing of HTTP', () => {
+  it('loads nothing of HTTP, and no zlib', () => {
     const script = `await import('${join(ROOT, 'agent/program.ts')}');
-      const parts = process.moduleLoadList.filter((each) => /NativeModule (_?https?|.*undici)/.test(each));
+      const parts = process.moduleLoadList.filter((each) => /NativeModule (_?https?|zlib|.*undici)/.test(each));
       process.stdout.write(JSON.stringify(parts.map((each) => each.replace('NativeModule ', ''))));`;
     const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script];
     const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
