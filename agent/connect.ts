@@ -3,6 +3,7 @@ import { CACHE_SIZE_KEY, cachePlace } from '../client/cache-place.ts';
 import { openRepositoryUrl } from '../client/open.ts';
 import type { TokenSource } from '../client/session.ts';
 import type { Repository } from '../core/meta/repository.ts';
+import type { Creation } from '../core/open-repository.ts';
 import { getConfig } from '../git/config.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { uploadsFolder } from '../git/own-folder.ts';
@@ -23,7 +24,7 @@ export interface ConnectOptions {
 /** Opens the repo at `url`; an upload makes it where it is not there yet. */
 export async function connect(url: string, options: ConnectOptions): Promise<Repository> {
   const { init, signal } = options;
-  const create = init.operation === 'upload' ? { create: await creation(options) } : {};
+  const create = init.operation === 'upload' ? { create: () => creation(options) } : {};
   const token = tokens(options);
   const setting = async () => getConfig((await options.repo()).git, CACHE_SIZE_KEY);
   const cache = () => cachePlace(options.env, setting);
@@ -37,11 +38,8 @@ async function journal({ init, repo }: ConnectOptions): Promise<{ readonly journ
   return opened === null ? {} : { journalDir: uploadsFolder(opened) };
 }
 
-/** Who makes the repo, and from which git remote, for its record. */
-async function creation({ repo, init }: ConnectOptions): Promise<{
-  readonly by: string;
-  readonly remote: string | null;
-}> {
+/** What is said of a repo that is made. Two runs of git, so nobody asks who finds the repo there. */
+async function creation({ repo, init }: ConnectOptions): Promise<Creation> {
   const opened = await repo().catch(() => null);
   if (opened === null) return { by: 'unknown', remote: null };
   const { git } = opened;

@@ -7,9 +7,15 @@ import { EXIT, type ExitStatus, type Io } from '../core/io.ts';
 
 export async function main(_argv: readonly string[], io: Io): Promise<ExitStatus> {
   keepCompiledCode(io.env);
+  // git is asked while the rest is loaded, and before it: the answer to `init` waits for both.
+  const { openClone } = await import('./clone.ts');
+  const clone = openClone(io.cwd, io.env);
+  // Who waits for it hears of it.
+  clone.catch(() => {});
   const { runAgent } = await import('./program.ts');
   return runAgent(io, {
     pid: process.pid,
+    openClone: () => clone,
     onFirstContact: async (clone) => {
       const { installHooksOnce } = await import('./first-contact.ts');
       await installHooksOnce(clone, io.env);

@@ -1,8 +1,9 @@
-/** Store URL → Backend. Each implementation is loaded when its scheme is first used. */
+/** Store URL → Backend. Each implementation but a folder's, which needs no SDK, is loaded when its scheme is first used. */
 import { fileURLToPath } from 'node:url';
 import type { Backend } from '../core/backend/backend.ts';
 import { DatamonError, type ErrorDetails } from '../core/errors.ts';
 import { isKeySegment } from '../core/keys.ts';
+import { openLocalBackend } from './local.ts';
 
 const SCHEMES_HINT =
   'Store URLs are file:///absolute/folder (or just the absolute path), gs://bucket/prefix, s3://bucket/prefix and memory:.';
@@ -49,7 +50,6 @@ async function openNamed(scheme: 'gs:' | 's3:', name: string): Promise<Backend> 
 }
 
 async function openFolder(path: string): Promise<Backend> {
-  const { openLocalBackend } = await import('./local.ts');
   return openLocalBackend(path);
 }
 

@@ -1,7 +1,6 @@
 /** What every verb gets: the world, how to talk, and which repo is meant (`--repo`, then DATAMON_URL, then this clone). */
 import { join } from 'node:path';
 import { CACHE_SIZE_KEY, cachePlace } from '../client/cache-place.ts';
-import { openRepositoryUrl } from '../client/open.ts';
 import { NO_TOKENS, type TokenSource } from '../client/session.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { Io } from '../core/io.ts';
@@ -73,6 +72,8 @@ export function createContext({ io, options, runtime, helpText }: ContextParts):
   const tokens = once(() => tokenSource(io));
   const state = stateFolder(io.env);
   const openOther: Context['openOther'] = async ({ text }, { create, readsFrom }) => {
+    // Most of what datamon is: loaded by verbs that open a repo.
+    const { openRepositoryUrl } = await import('../client/open.ts');
     const repository = await openRepositoryUrl(text, {
       token: await tokens(),
       signal: io.signal,

@@ -11,7 +11,6 @@ import { nearest } from './nearest.ts';
 import { type ColorMode, isTerminalStream, Output, styleOf, wantsColor } from './output.ts';
 import { printOutcome } from './print.ts';
 import type { Runtime } from './runtime.ts';
-import { settleOpenPushes } from './settle.ts';
 import { findVerb, type Verb, visibleVerbs } from './verbs.ts';
 
 /** How long a stopped command may tidy up. */
@@ -84,7 +83,10 @@ async function runVerb(verb: Verb, line: SplitLine, run: Run): Promise<ExitStatu
   const context = contextOf(options, run);
   return stoppable(run.io.signal, async () => {
     try {
-      if (command.settlesPushes) await settleOpenPushes(context);
+      if (command.settlesPushes) {
+        const { settleOpenPushes } = await import('./settle.ts');
+        await settleOpenPushes(context);
+      }
       const outcome = await command.run(context, options);
       await printOutcome(outcome, command.view, context, run.output);
       return outcome.status?.() ?? EXIT.ok;

@@ -2,8 +2,8 @@
  * One HTTP exchange over node:http. Bodies stream both ways in bounded memory; every wait has a bound; credentials never
  * follow a redirect to another origin. Network failures are UNAVAILABLE; statuses are the caller's to judge.
  */
-import http from 'node:http';
-import https from 'node:https';
+import type * as http from 'node:http';
+import type * as https from 'node:https';
 import type { Body } from '../core/backend/backend.ts';
 import type { ByteStream } from '../core/bytes.ts';
 import { DatamonError } from '../core/errors.ts';
@@ -84,11 +84,22 @@ function harmless(headers: Readonly<Record<string, string>>): Record<string, str
   return Object.fromEntries(kept);
 }
 
-function send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
+type Client = Pick<typeof http | typeof https, 'request'>;
+
+/** Loaded by whoever asks a server: it takes Node longer to load its HTTP than us all the rest, and on a store nobody needs it. */
+const clientOf = async ({ protocol }: URL): Promise<Client> =>
+  protocol === 'https:' ? await import('node:https') : await import('node:http');
+
+async function send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
+  const url = new URL(request.url);
+  return await sendBy(await clientOf(url), request, limits);
+}
+
+function sendBy(client: Client, request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const { origin } = new URL(request.url);
     const fail = (cause: unknown): void => reject(networkError(origin, cause, request.signal));
-    const attempt = open(request);
+    const attempt = open(client, request);
     if ('failure' in attempt) {
       fail(attempt.failure);
       return;
@@ -123,13 +134,14 @@ function send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
 }
 
 function open(
+  client: Client,
   request: HttpRequest,
 ): { readonly outgoing: http.ClientRequest } | { readonly failure: unknown } {
   const url = new URL(request.url);
   const length = request.method === 'GET' ? {} : { 'Content-Length': request.body?.sizeBytes ?? 0 };
   try {
     request.signal?.throwIfAborted();
-    const outgoing = (url.protocol === 'https:' ? https : http).request(url, {
+    const outgoing = client.request(url, {
       method: request.method,
       headers: { ...request.headers, ...length },
       ...(request.signal && { signal: request.signal }),

@@ -3,23 +3,18 @@ import { isBucketUrl } from '../backends/open.ts';
 import type { Backend } from '../core/backend/backend.ts';
 import { type CachingBackend, createCachingBackend } from '../core/backend/caching.ts';
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
-import { DatamonError } from '../core/errors.ts';
 import { isContainerKey, type RepoName } from '../core/keys.ts';
-import { parseRepoList, type RepoSummary } from '../core/meta/api-wire.ts';
+import type { RepoSummary } from '../core/meta/api-wire.ts';
 import type { Repository } from '../core/meta/repository.ts';
-import { openRepository } from '../core/open-repository.ts';
+import { type CreationSource, openRepository } from '../core/open-repository.ts';
 import { type Random, secureRandom } from '../core/random.ts';
 import { listRepos, openStore } from '../core/store.ts';
-import { ApiClient, type ApiOptions } from './api-client.ts';
+import type { ApiOptions } from './api-client.ts';
 import type { CachePlace } from './cache-place.ts';
-import { discover } from './discovery.ts';
 import { createDiskCache } from './disk-cache.ts';
 import { openStoreBackend } from './open-store.ts';
-import { RemoteRepository } from './remote-repository.ts';
-import { RepoClient } from './repo-client.ts';
-import { parseEndpoint, parseRepoUrl, type ServerRepoUrl, type StoreRepoUrl } from './repo-url.ts';
-import { FIRST_CONTACT_POLICY } from './retry.ts';
-import { NO_TOKENS, Session, type TokenSource } from './session.ts';
+import { parseEndpoint, parseRepoUrl, type StoreRepoUrl } from './repo-url.ts';
+import type { TokenSource } from './session.ts';
 import { openSpoolFolder, type SpoolFolder } from './spool-folder.ts';
 import { openUploadJournal } from './upload-journal.ts';
 
@@ -32,7 +27,7 @@ export interface OpenOptions {
   /** Asked where a store is far away: where to keep ranges of it, and how many bytes of them. Default: nowhere. */
   readonly cache?: () => Promise<CachePlace | null>;
   /** Makes the repo (and on a store the store) where it is not there yet. Default: NOT_FOUND then. */
-  readonly create?: { readonly by: string; readonly remote: string | null };
+  readonly create?: CreationSource;
   readonly random?: Random;
   /** Stops every call: CANCELLED. */
   readonly signal?: AbortSignal;
@@ -48,13 +43,17 @@ export async function openRepositoryUrl(
   options: OpenOptions = {},
 ): Promise<Repository> {
   const parsed = parseRepoUrl(url);
-  const spool = await openSpool(options.spoolDir);
+  // Made while the store is asked.
+  const spooling = openSpool(options.spoolDir);
+  spooling.catch(() => {});
   try {
-    return parsed.kind === 'store'
-      ? await openDirect(parsed, options, spool)
-      : await openRemote(parsed, options, spool);
+    if (parsed.kind === 'store') return await openDirect(parsed, options, spooling);
+    const { openRemote } = await import('./open-remote.ts');
+    const journal = journalOf(options, parsed.origin, parsed.repo);
+    return await openRemote(parsed, { options, spool: await spooling, journal });
   } catch (error) {
-    await spool.remove();
+    const spool = await spooling.catch(() => null);
+    await spool?.remove();
     throw error;
   }
 }
@@ -73,61 +72,18 @@ export async function listRepositories(
     }
     return repos;
   }
-  const { origin } = endpoint;
-  const api = apiOf(origin, options);
-  const call = {
-    method: 'GET',
-    url: `${origin}/api/v1/repos`,
-    policy: FIRST_CONTACT_POLICY,
-  } as const;
-  return (await api.json(call, parseRepoList)).repos;
-}
-
-async function openRemote(
-  url: ServerRepoUrl,
-  options: OpenOptions,
-  spool: SpoolFolder,
-): Promise<Repository> {
-  const api = apiOf(url.url, options);
-  const { base } = await discover(api, url);
-  const repo = new RepoClient(api, base, url.repo);
-  let described = await repo.describe();
-  if (described.info === null) {
-    if (options.create === undefined) {
-      throw new DatamonError('NOT_FOUND', `there is no repo ${url.repo} on ${url.origin} yet`, {
-        hint: 'It is made by the first push into it.',
-      });
-    }
-    described = await repo.create(options.create.remote);
-  }
-  return new RemoteRepository(repo, {
-    spoolDir: spool.dir,
-    random: options.random ?? secureRandom,
-    ...(options.packSizeMaxBytes !== undefined && { packSizeMaxBytes: options.packSizeMaxBytes }),
-    ...journalOf(options, url.origin, url.repo),
-    webUrl: described.webUrl,
-    onClose: spool.remove,
-  });
-}
-
-/** How a server is called: with the caller's tokens, waits and signal. */
-export function apiOf(
-  url: string,
-  options: Pick<OpenOptions, 'token' | 'signal' | 'api'>,
-): ApiClient {
-  return new ApiClient(new Session(url, options.token ?? NO_TOKENS), {
-    ...options.api,
-    ...(options.signal && { signal: options.signal }),
-  });
+  const { listRemote } = await import('./open-remote.ts');
+  return await listRemote(endpoint.origin, options);
 }
 
 async function openDirect(
   url: StoreRepoUrl,
   options: OpenOptions,
-  spool: SpoolFolder,
+  spooling: Promise<SpoolFolder>,
 ): Promise<Repository> {
   const store = await openStoreBackend(url.storeUrl, options);
   const cached = isBucketUrl(url.storeUrl) ? await cachingOf(store, options) : null;
+  const spool = await spooling;
   const repository = await openRepository(cached ?? store, url.repo, {
     ...(cached && { evict: (key) => cached.evict(key) }),
     spoolDir: spool.dir,

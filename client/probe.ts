@@ -2,7 +2,8 @@
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { ApiClient } from './api-client.ts';
 import { discover } from './discovery.ts';
-import { apiOf, type OpenOptions } from './open.ts';
+import type { OpenOptions } from './open.ts';
+import { apiOf } from './open-remote.ts';
 import { openStorePlaces, proveStore } from './open-store.ts';
 import { RepoClient } from './repo-client.ts';
 import { parseRepoUrl, type ServerRepoUrl } from './repo-url.ts';

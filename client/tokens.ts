@@ -5,7 +5,7 @@ import { type Digest, isDigest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { parseRepoName, type RepoName } from '../core/keys.ts';
 import type { Random } from '../core/random.ts';
-import { signJwt } from './jwt-signer.ts';
+import { signJwt, signRepeatedJwt } from './jwt-signer.ts';
 
 export const SECRET_SIZE_MIN_BYTES = 32;
 export const TOKEN_SIZE_MAX_BYTES = 8 * 1024;
@@ -183,7 +183,7 @@ export function mintActionToken(
     repo,
   };
   if (claims.kind === 'datamon') return signJwt({ ...common, batch: claims.batch }, secret);
-  return signJwt({ ...common, oid: claims.oid, size: claims.sizeBytes }, secret);
+  return signRepeatedJwt({ ...common, oid: claims.oid, size: claims.sizeBytes }, secret);
 }
 
 /** What the batch behind `token` allowed. Throws UNAUTHENTICATED for anything that is not a valid action token. */

@@ -29,6 +29,10 @@ export const FAST_PATHS = [
   'recent-listing',
   /** A log's head is guessed before it is read. */
   'head-guess',
+  /** A record that was found is kept as it was read. */
+  'decoded-records',
+  /** A token of the same claims in the same second is signed once. */
+  'token-reuse',
 ] as const;
 
 export type FastPath = (typeof FAST_PATHS)[number];

@@ -30,9 +30,21 @@ import { childrenOf } from './meta/tree-page.ts';
 import { type Random, secureRandom } from './random.ts';
 import { createRepo, openPool, openStore, readRepo, type Store } from './store.ts';
 
+/** Who makes a repo, and from which git remote, for its record. */
+export interface Creation {
+  readonly by: string;
+  readonly remote: string | null;
+}
+
+/** As it is, or where finding out takes a while: to be asked for only by whoever makes a repo. */
+export type CreationSource = Creation | (() => Promise<Creation>);
+
+export const creationOf = async (source: CreationSource): Promise<Creation> =>
+  typeof source === 'function' ? await source() : source;
+
 export interface OpenRepositoryOptions {
   /** Makes store, pool and repo where they are absent. Without it an unknown repo is NOT_FOUND. */
-  readonly create?: { readonly by: string; readonly remote: string | null };
+  readonly create?: CreationSource;
   /** Pool of a repo that is made; default: its owner's. */
   readonly pool?: PoolName;
   /** For temp files; default: a folder of its own below the system's. */
@@ -127,10 +139,13 @@ function copiesOf(backend: Backend, repo: RepoName): Pick<Repository, 'copies'> 
 async function makeRepo(
   store: Store,
   name: RepoName,
-  { by, remote }: NonNullable<OpenRepositoryOptions['create']>,
+  create: CreationSource,
   pool: PoolName | undefined,
 ): Promise<RepoInfo> {
-  return await createRepo(store, name, { createdBy: by, remote, ...(pool ? { pool } : {}) });
+  return await createRepo(store, name, async () => {
+    const { by, remote } = await creationOf(create);
+    return { createdBy: by, remote, ...(pool ? { pool } : {}) };
+  });
 }
 
 async function violations(

@@ -172,15 +172,16 @@ export interface NewRepo {
   readonly createdBy: string;
 }
 
-/** Makes a repo, or finds it made: its description as it stands in the store. */
+/** Makes a repo, or finds it made: its description as it stands in the store. `made` is asked only where there is none. */
 export async function createRepo(
   store: Store,
   repo: RepoName,
-  options: NewRepo,
+  made: NewRepo | (() => Promise<NewRepo>),
 ): Promise<RepoInfo> {
   const { backend } = store;
   const found = await readOptional(backend, repoKey(repo));
   if (found !== null) return parseRepo(found, repo).info;
+  const options = typeof made === 'function' ? await made() : made;
   await createJson(backend, repoKey(repo), {
     version: FORMAT_VERSION,
     repo,

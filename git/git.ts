@@ -138,11 +138,16 @@ async function textOf(git: Git, args: readonly string[]): Promise<string> {
   }
 }
 
-function start(git: Git, args: readonly string[], env: Environment | undefined): ChildProcess {
+function start(
+  git: Git,
+  args: readonly string[],
+  env: Environment | undefined,
+  stdin: 'pipe' | 'ignore' = 'pipe',
+): ChildProcess {
   return spawn(git.binary, [...args], {
     cwd: git.cwd,
     env: env === undefined ? git.env : { ...git.env, ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe'],
     windowsHide: true,
   });
 }
@@ -171,7 +176,8 @@ async function runToEnd(
   args: readonly string[],
   options: GitRunOptions,
 ): Promise<GitAnswer> {
-  const child = start(git, args, options.env);
+  // Without input git reads of nothing, which costs less than a pipe that is closed at once.
+  const child = start(git, args, options.env, options.input === undefined ? 'ignore' : 'pipe');
   const status = ended(child);
   const stderr = collectTail(child);
   const parts: Buffer[] = [];
@@ -182,7 +188,7 @@ async function runToEnd(
     else parts.push(part);
   });
   child.stdin?.on('error', () => {});
-  child.stdin?.end(options.input ?? '');
+  child.stdin?.end(options.input);
   const limit = AbortSignal.timeout(options.timeoutMs ?? GIT_TIMEOUT_MS);
   const stop = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
   const kill = () => child.kill('SIGKILL');

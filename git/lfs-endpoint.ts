@@ -1,5 +1,5 @@
 /** Where git-lfs will send a remote's objects: its own rules, followed key by key, so that hook and git-lfs never disagree. */
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatamonError } from '../core/errors.ts';
 import type { GitSha } from '../core/keys.ts';
@@ -22,6 +22,8 @@ export interface LfsEndpointRequest {
   readonly operation: LfsOperation;
   /** As it would be with this commit checked out; default: the work tree as it is. */
   readonly commit?: GitSha;
+  /** What `committedConfig` said, where somebody asked already. */
+  readonly committed?: Promise<readonly ConfigEntry[]>;
 }
 
 export const LFS_CONFIG_FILE = '.lfsconfig';
@@ -33,7 +35,8 @@ const SAFE_REMOTE_KEY = /^remote\.[^\n]+\.lfsurl$/s;
 
 /** The endpoint git-lfs would use. Kind `other` with an empty URL where it would know none. */
 export async function lfsEndpoint(request: LfsEndpointRequest): Promise<LfsEndpoint> {
-  const settings = await lfsSettings(request.repo, request.commit);
+  const { repo, commit, committed = committedConfig(repo, commit) } = request;
+  const settings = await lfsSettings(repo, committed);
   const url = endpointUrl(settings, request.remote, request.operation);
   return { url, kind: kindOf(url) };
 }
@@ -54,8 +57,11 @@ interface Alias {
   readonly to: string;
 }
 
-async function lfsSettings(repo: GitRepository, commit?: GitSha): Promise<LfsSettings> {
-  const [all, own] = await Promise.all([committedConfig(repo, commit), listConfig(repo.git)]);
+async function lfsSettings(
+  repo: GitRepository,
+  reading: Promise<readonly ConfigEntry[]>,
+): Promise<LfsSettings> {
+  const [all, own] = await Promise.all([reading, listConfig(repo.git)]);
   const committed = all.filter(({ key }) => SAFE_KEYS.has(key) || SAFE_REMOTE_KEY.test(key));
   const values = new Map<string, string>();
   // Later wins, and git's own configuration wins over the committed file.
@@ -68,18 +74,14 @@ async function lfsSettings(repo: GitRepository, commit?: GitSha): Promise<LfsSet
 }
 
 /** `.lfsconfig` of the work tree, else of the index, else of HEAD; a bare repo has only the last. */
-async function committedConfig(
+export async function committedConfig(
   repo: GitRepository,
-  commit: GitSha | undefined,
+  commit?: GitSha,
 ): Promise<readonly ConfigEntry[]> {
   const { git, topLevel } = repo;
   if (topLevel !== null && commit === undefined) {
     const file = join(topLevel, LFS_CONFIG_FILE);
-    const exists = await access(file).then(
-      () => true,
-      () => false,
-    );
-    if (exists) return listConfig(git, ['--includes', '--file', file]);
+    if (existsSync(file)) return listConfig(git, ['--includes', '--file', file]);
   }
   const checkedOut = topLevel === null ? ['HEAD:'] : [':', 'HEAD:'];
   const places = commit === undefined ? checkedOut : [`${commit}:`];

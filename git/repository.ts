@@ -36,9 +36,13 @@ export async function openGitRepo(
   options: OpenRepoOptions = {},
 ): Promise<GitRepository> {
   const git = await openGit({ cwd, env });
+  // Both at once: they take longer to start than to answer.
+  const listed = listConfig(git);
+  // Outside of a repo git lists what there is; where that fails too, the place is what is missing.
+  listed.catch(() => {});
   const { gitDir, commonDir, isBare, topLevel } = await placeOf(git);
   const bound = await boundGit(git, env, { gitDir, topLevel });
-  const configuration = await listConfig(bound);
+  const configuration = await listed;
   const hooksPath = lastValue(configuration, 'core.hookspath');
   return {
     git: options.configuration === 'once' ? { ...bound, configuration } : bound,

@@ -2,10 +2,10 @@
  * Header, trailer and sections of a container (docs/format.md §6, §7). Parsers throw CORRUPT for bytes that do not prove
  * themselves and UNSUPPORTED for versions and mandatory sections of later days.
  */
-import { crc32 } from 'node:zlib';
 import { type Digest, digestFromBytes } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
+import { crc32 } from './zlib-part.ts';
 
 export type ContainerKind = 'pack' | 'segment';
 

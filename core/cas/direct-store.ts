@@ -115,12 +115,7 @@ export function storesOf(parts: DirectParts, options: DirectStoreOptions): Direc
     async has(oids, { broken = 'absent' } = {}) {
       const found = await index.find(oids, 'blob');
       if (broken === 'absent') return sizesOf(await writer.counted(found));
-      const listed: FoundRecord[] = [];
-      for (const records of found.values()) {
-        const record = await holdings.listed(records);
-        if (record !== undefined) listed.push(record);
-      }
-      return sizesOf(listed);
+      return sizesOf(await holdings.listedOf(found.values()));
     },
   };
   const pages = new DirectPageStore(parts);

@@ -2,11 +2,11 @@
  * Frames: a chunk, a recipe or a page, framed so that it proves itself (docs/format.md §6). Promise: what `decodeFrame`
  * returns has the digest its header names, lay in the container asked for, and took no more memory than its header says.
  */
-import { crc32, constants as zlib, zstdCompress, zstdDecompressSync } from 'node:zlib';
 import { type Digest, digestFromBytes, digestOf } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
 import { looksCompressible } from './compressibility.ts';
+import { crc32, zlib } from './zlib-part.ts';
 
 export type FrameKind = 'chunk' | 'recipe' | 'page';
 export type Codec = 'raw' | 'zstd';
@@ -142,9 +142,9 @@ export function decodeFrame(
 
 function decompress(header: FrameHeader, stored: Uint8Array, what: string): Uint8Array {
   try {
-    return zstdDecompressSync(stored, {
+    return zlib().zstdDecompressSync(stored, {
       maxOutputLength: Math.max(1, header.rawLength),
-      params: { [zlib.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+      params: { [zlib().constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
     });
   } catch (cause) {
     throw new DatamonError('CORRUPT', `${what}: the frame ${header.digest} does not decompress`, {
@@ -153,11 +153,13 @@ function decompress(header: FrameHeader, stored: Uint8Array, what: string): Uint
   }
 }
 
-const COMPRESSION = { params: { [zlib.ZSTD_c_compressionLevel]: ZSTD_LEVEL } };
+const compression = () => ({
+  params: { [zlib().constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+});
 
 function compress(payload: Uint8Array): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    zstdCompress(payload, COMPRESSION, (error, stored) => {
+    zlib().zstdCompress(payload, compression(), (error, stored) => {
       if (error) reject(error);
       else resolve(stored);
     });

@@ -38,6 +38,18 @@ export class Holdings {
     return undefined;
   }
 
+  /** As `listed`, for many: what names nothing condemned, as nearly all do, is waited for by nobody. */
+  async listedOf(found: Iterable<readonly FoundRecord[]>): Promise<readonly FoundRecord[]> {
+    const listed: FoundRecord[] = [];
+    for (const records of found) {
+      const [first] = records;
+      const record =
+        first !== undefined && !this.#namesCondemned(first) ? first : await this.listed(records);
+      if (record !== undefined) listed.push(record);
+    }
+    return listed;
+  }
+
   /** False for a container that nothing new may lean on, as far as known. */
   mayLeanOn(id: ContainerId): boolean {
     return !this.#broken.has(id) && !this.#options.condemned.has(id);
@@ -59,6 +71,10 @@ export class Holdings {
       if (!this.mayLeanOn(container.id) || !(await this.#isThere(container))) return false;
     }
     return true;
+  }
+
+  #namesCondemned({ runs }: FoundRecord): boolean {
+    return runs.some(({ container }) => this.#options.condemned.has(container.id));
   }
 
   async #isReadable({ segment, runs }: FoundRecord): Promise<boolean> {

@@ -4,7 +4,7 @@
  */
 import type { Backend } from '../backend/backend.ts';
 import { readHealed } from '../backend/healing.ts';
-import type { Digest } from '../digest.ts';
+import { type Digest, digestToBytes } from '../digest.ts';
 import { type DatamonError, hasCode } from '../errors.ts';
 import { isFast } from '../fast-paths.ts';
 import {
@@ -175,13 +175,17 @@ export class SegmentIndex {
     kind: RecordKind,
     found: Map<Digest, FoundRecord[]>,
   ): Promise<void> {
+    // Once for all segments: a batch asks for many oids, and a busy repo has many segments.
+    const wanted = oids.map((oid) => ({ oid, bytes: digestToBytes(oid) }));
     for (const segment of this.segments()) {
       const tables = await this.#tablesOf(segment);
-      for (const oid of tables === null ? [] : oids) {
-        const records = tables?.find(oid, kind).filter(({ state }) => state === 'verified') ?? [];
+      if (tables === null) continue;
+      for (const { oid, bytes } of wanted) {
+        const records = tables.find(bytes, kind).filter(({ state }) => state === 'verified');
         if (records.length === 0) continue;
-        const earlier = found.get(oid) ?? [];
-        found.set(oid, [...earlier, ...records.map((record) => placed(record, segment.ref))]);
+        const here = records.map((record) => placed(record, segment.ref));
+        const earlier = found.get(oid);
+        found.set(oid, earlier === undefined ? here : [...earlier, ...here]);
       }
     }
   }

@@ -4,6 +4,7 @@
  */
 import { type Digest, digestFromBytes, digestToBytes } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
+import { isFast } from '../fast-paths.ts';
 import type { ContainerId } from '../keys.ts';
 import {
   hexId,
@@ -46,6 +47,10 @@ export interface SegmentRecord {
   readonly runs: readonly Run[];
 }
 
+/** Records found before, kept decoded: those of small files, which are asked for by the hundred and again by the next client. */
+const DECODED_COUNT_MAX = 1024;
+const DECODED_RUN_COUNT_MAX = 4;
+const NO_RECORDS: readonly SegmentRecord[] = [];
 const RECORD_SIZE_BYTES = 56;
 const RUN_SIZE_BYTES = 32;
 const CONTAINER_SIZE_BYTES = 48;
@@ -147,8 +152,8 @@ export interface SegmentTables {
   readonly containers: readonly ContainerRef[];
   readonly replaces: readonly ContainerId[];
   record(index: number): SegmentRecord;
-  /** The records of this oid and kind; `filtered` says that the filter was asked before. */
-  find(oid: Digest, kind: RecordKind): readonly SegmentRecord[];
+  /** The records of this oid and kind. Who asks many segments gives the oid as bytes, so that it is read once. */
+  find(oid: Digest | Buffer, kind: RecordKind): readonly SegmentRecord[];
 }
 
 /** Opens a segment's tables, already proved by their digest. CORRUPT where sections do not fit together. */
@@ -186,15 +191,29 @@ export function openSegmentTables(tables: ContainerTables, what: string): Segmen
     };
   }
 
-  function find(oid: Digest, kind: RecordKind): readonly SegmentRecord[] {
-    const wanted = digestToBytes(oid);
-    if (!mayContain(filter, wanted)) return [];
+  const decoded = new Map<number, SegmentRecord>();
+
+  /** As `record`; tables never change, so neither does what was read from them. */
+  function foundRecord(index: number): SegmentRecord {
+    const known = decoded.get(index);
+    if (known !== undefined) return known;
+    const made = record(index);
+    if (made.runs.length <= DECODED_RUN_COUNT_MAX && isFast('decoded-records')) {
+      if (decoded.size >= DECODED_COUNT_MAX) decoded.clear();
+      decoded.set(index, made);
+    }
+    return made;
+  }
+
+  function find(oid: Digest | Buffer, kind: RecordKind): readonly SegmentRecord[] {
+    const wanted = typeof oid === 'string' ? digestToBytes(oid) : oid;
+    if (!mayContain(filter, wanted)) return NO_RECORDS;
     const found: SegmentRecord[] = [];
     let index = lowerBound(records, wanted);
     for (; index < recordCount; index += 1) {
       const at = RECORDS_START + index * RECORD_SIZE_BYTES;
       if (wanted.compare(records, at, at + 32) !== 0) break;
-      if (records[at + 40] === KIND_CODES[kind]) found.push(record(index));
+      if (records[at + 40] === KIND_CODES[kind]) found.push(foundRecord(index));
     }
     return found;
   }

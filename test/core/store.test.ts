@@ -212,6 +212,8 @@ describe('repos of a store', () => {
       createdAt: '2027-01-15T08:00:00.000Z',
     });
     expect(await createRepo(store, REPO, { remote: null, createdBy: 'late' })).to.deep.equal(info);
+    const asked = async () => expect.fail('the repo is there: nobody makes it');
+    expect(await createRepo(store, REPO, asked)).to.deep.equal(info);
     expect(await readRepo(store, REPO)).to.deep.equal(info);
   });
 
