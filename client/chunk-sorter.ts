@@ -50,8 +50,10 @@ export class ChunkSorter {
     return this.#failure;
   }
 
-  add(candidate: Candidate): Promise<void> {
-    return this.#gather(candidate, 'ask');
+  async add(candidate: Candidate): Promise<void> {
+    const { upload, digest, bytes } = candidate;
+    if (upload.base?.list.has(digest)) upload.credit(bytes.length);
+    else await this.#gather(candidate, 'ask');
   }
 
   /** Sends these whatever the server said before: it has just said that it misses them. */

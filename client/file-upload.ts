@@ -2,12 +2,15 @@
 import type { BlobSource, PutOptions } from '../core/cas/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import type { WireBlob } from '../core/meta/api-wire.ts';
+import type { BaseRecipe } from './base-recipes.ts';
 import type { SentPack } from './pack-sender.ts';
 import type { ResumedChunk } from './resumed-packs.ts';
 
 export class FileUpload {
   readonly source: BlobSource;
   readonly packs = new Set<SentPack>();
+  /** Its previous version, where the server told of it: its chunks count as known. */
+  base: BaseRecipe | null = null;
   /** Raw bytes of its chunks that the server did not have. */
   newBytes = 0;
   /** Of these, what an interrupted put had sent. */
@@ -30,6 +33,12 @@ export class FileUpload {
     return this.source.label ?? this.source.oid;
   }
 
+  /** In order, of what was read so far. */
+  get chunks(): readonly Digest[] {
+    return this.#chunks;
+  }
+
+  /** With its recipe in full. */
   get wire(): WireBlob {
     return { oid: this.source.oid, size: this.source.sizeBytes, chunks: this.#chunks };
   }

@@ -69,8 +69,8 @@ export class ResumedPacks {
     const using = uploads.filter(({ packs }) => [...packs].some((pack) => sent.has(pack)));
     if (using.length === 0) return [];
     const digests = new Set<Digest>();
-    for (const { wire } of using) {
-      for (const digest of wire.chunks) if (this.#packOf(digest) !== null) digests.add(digest);
+    for (const { chunks } of using) {
+      for (const digest of chunks) if (this.#packOf(digest) !== null) digests.add(digest);
     }
     for (const upload of using) upload.disown(sent);
     const ids = [...this.#packs.keys()];

@@ -15,10 +15,12 @@ import { createThreadHasher, type ThreadHasher } from '../core/cas/thread-hasher
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
-import { parseRecordAnswer, type RecordAnswer } from '../core/meta/api-wire.ts';
+import type { RecordAnswer } from '../core/meta/api-wire.ts';
+import { BaseRecipes } from './base-recipes.ts';
 import { ChunkSorter } from './chunk-sorter.ts';
 import { FileUpload } from './file-upload.ts';
 import { PackSender, type PackSenderOptions } from './pack-sender.ts';
+import { recordUploads } from './record-call.ts';
 import { ResumedPacks } from './resumed-packs.ts';
 import { windows } from './source-windows.ts';
 
@@ -31,9 +33,6 @@ const GROUP_SIZE_MAX_BYTES = 256 * 1024 * 1024;
 const MISSING_ROUND_COUNT_MAX = 3;
 /** The chunker reads into buffers of 1 MiB; a chunk of a smaller file is copied out, or it would keep one alive. */
 const COPY_SIZE_MAX_BYTES = 1024 * 1024;
-/** What the server re-hashes per millisecond, at the least, before it answers. */
-const REHASH_BYTES_PER_MS = 10_000;
-const ANSWER_TIMEOUT_MIN_MS = 60_000;
 
 export interface UploadRunOptions extends Omit<PackSenderOptions, 'onStored'> {
   /** Asked once there is something to cut. */
@@ -53,6 +52,7 @@ export class UploadRun {
   readonly #sender: PackSender;
   readonly #sorter: ChunkSorter;
   readonly #resumed: ResumedPacks;
+  readonly #bases: BaseRecipes;
   #chunker: Promise<Chunker> | null = null;
   #group: FileUpload[] = [];
   #groupBytes = 0;
@@ -64,6 +64,7 @@ export class UploadRun {
     this.#options = options;
     const { journal } = options;
     this.#resumed = new ResumedPacks(journal);
+    this.#bases = new BaseRecipes(options);
     this.#sender = new PackSender({
       ...options,
       ...(journal && { onStored: (pack) => journal.note(pack) }),
@@ -114,6 +115,7 @@ export class UploadRun {
   async #take(source: BlobSource, settle: Settle): Promise<void> {
     await Promise.all([this.#getChunker(), this.#resumed.load()]);
     const upload = new FileUpload(source, this.#options.onProgress);
+    upload.base = await this.#bases.of(source);
     if (!(await this.#readOrSettle(upload, 'all', settle))) return;
     this.#group.push(upload);
     this.#groupBytes += source.sizeBytes;
@@ -193,7 +195,7 @@ export class UploadRun {
   /** A ticket of an interrupted put may have been refused: then what came with such tickets is missing. */
   async #postOrResend(uploads: readonly FileUpload[]): Promise<RecordAnswer> {
     try {
-      return await this.#post(uploads);
+      return await recordUploads(uploads, this.#options);
     } catch (error) {
       const missing = hasCode(error, 'INVALID') ? await this.#resumed.giveUp(uploads) : [];
       if (missing.length === 0) throw error;
@@ -207,24 +209,6 @@ export class UploadRun {
       .filter(({ source }) => recorded.has(source.oid))
       .flatMap((upload) => [...upload.packs]);
     await this.#options.journal?.forget(new Set(packs.map(({ id }) => id)));
-  }
-
-  async #post(uploads: readonly FileUpload[]): Promise<RecordAnswer> {
-    const { repo, signal } = this.#options;
-    const packs = new Set(uploads.flatMap((upload) => [...upload.packs]));
-    const tickets = await Promise.all([...packs].map(({ ticket }) => ticket));
-    const blobs = new Map(uploads.map(({ wire }) => [wire.oid, wire]));
-    const sizeBytes = uploads.reduce((sum, { source }) => sum + source.sizeBytes, 0);
-    return await repo.send(
-      {
-        method: 'POST',
-        path: '/objects',
-        json: { packs: tickets, blobs: [...blobs.values()], pages: [] },
-        answerTimeoutMs: ANSWER_TIMEOUT_MIN_MS + sizeBytes / REHASH_BYTES_PER_MS,
-        signal,
-      },
-      parseRecordAnswer,
-    );
   }
 
   /** Those that the answer leaves open. */

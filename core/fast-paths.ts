@@ -21,6 +21,8 @@ export const FAST_PATHS = [
   'joint-proof',
   /** Small objects of a clone are downloaded before git-lfs names them. */
   'fetch-ahead',
+  /** A large file's recipe is told to a server by the one of its previous version. */
+  'recipe-copies',
   /** git-lfs does not ask again for the many files of a push that the hook stored. */
   'one-pass-push',
   /** A tree is edited where its changes are known. */

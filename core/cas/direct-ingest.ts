@@ -107,6 +107,8 @@ export class DirectIngest implements Ingest {
     await writer.learn();
     const largest = request.blobs.reduce((most, { sizeBytes }) => Math.max(most, sizeBytes), 0);
     await known.prepare(largest, []);
+    // Also, not instead: this may be another server than the one that was asked what it knows.
+    if (request.basis !== undefined) await known.prepare(largest, request.basis);
     const proof = new RecipeProof(this.#options);
     await proof.openPacks(request.packs);
     const recorded: Recorded[] = [];

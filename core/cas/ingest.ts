@@ -36,6 +36,8 @@ export interface RecordRequest {
   /** Packs that `acceptPack` took from this client for this repo: the caller vouches for that. */
   readonly packs: readonly ContainerId[];
   readonly blobs: readonly RecipeClaim[];
+  /** Oids that `blobs` resemble; their chunks are looked at first. */
+  readonly basis?: readonly Digest[];
   /** Pages that lie in `packs`. */
   readonly pages: readonly Digest[];
 }

@@ -1,6 +1,12 @@
 /** Bodies of datamon's HTTP API (docs/api.md §2): types and parsers that client and server share, and their limits. */
 import type { Receipt } from '../cas/blob-store.ts';
 import type { PoolParameters } from '../cas/pool.ts';
+import {
+  RECIPE_BASE_COUNT_MAX,
+  type RecipeBase,
+  type RecipeCopy,
+  type RecipePiece,
+} from '../cas/recipe-copies.ts';
 import type { Digest } from '../digest.ts';
 import { DatamonError, ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { type PoolName, parsePoolName, parseRepoName, type RepoName } from '../keys.ts';
@@ -124,24 +130,48 @@ export const parseChunksHasAnswer: Parse<{ readonly have: readonly number[] }> =
 
 export const parsePackAnswer: Parse<{ readonly pack: string }> = record({ pack: text });
 
+/** Media type of a chunk list: the chunks' digests, 32 bytes each. */
+export const CHUNK_LIST_TYPE = 'application/vnd.datamon.chunk-list';
+
 export interface WireBlob {
   readonly oid: Digest;
   readonly size: number;
-  readonly chunks: readonly Digest[];
+  readonly chunks: readonly RecipePiece[];
 }
 
 /** Body of POST objects. */
 export interface RecordRequest {
   /** Tickets of packs that hold the chunks and pages which are new. */
   readonly packs: readonly string[];
+  /** What `blobs` copy from; older clients know of none. */
+  readonly bases: readonly RecipeBase[];
   readonly blobs: readonly WireBlob[];
   readonly pages: readonly Digest[];
 }
 
+const parseCopy: Parse<RecipeCopy> = (value, where) => {
+  const numbers = listOf(count, 3)(value, where);
+  const [base, first, length] = numbers;
+  if (base !== undefined && first !== undefined && length !== undefined) {
+    return [base, first, length];
+  }
+  throw new DatamonError('INVALID', `${where} has ${numbers.length} numbers, not 3`);
+};
+
+const parsePiece: Parse<RecipePiece> = (value, where) =>
+  Array.isArray(value) ? parseCopy(value, where) : digest(value, where);
+
 export const parseRecordRequest: Parse<RecordRequest> = record<RecordRequest>({
   packs: listOf(text),
+  bases: (value, where) =>
+    value === undefined
+      ? []
+      : listOf(record<RecipeBase>({ oid: digest, recipe: digest }), RECIPE_BASE_COUNT_MAX)(
+          value,
+          where,
+        ),
   blobs: listOf(
-    record<WireBlob>({ oid: digest, size: count, chunks: listOf(digest) }),
+    record<WireBlob>({ oid: digest, size: count, chunks: listOf(parsePiece) }),
     API_OIDS_COUNT_MAX,
   ),
   pages: (value, where) => (value === undefined ? [] : listOf(digest)(value, where)),

@@ -1,22 +1,25 @@
 /** The datamon transfer: which objects and chunks a repo has, packs in, blobs recorded by recipe, bytes and recipes out. */
 
 import { mintTicket, verifyTicket } from '../../client/tokens.ts';
-import { parseDigest } from '../../core/digest.ts';
+import { encodeChunkList, unfoldRecipes } from '../../core/cas/recipe-copies.ts';
+import { digestOf, parseDigest } from '../../core/digest.ts';
 import { DatamonError } from '../../core/errors.ts';
 import { parseContainerId } from '../../core/keys.ts';
 import {
+  CHUNK_LIST_TYPE,
   type ChunksHasRequest,
   parseChunksHasRequest,
   parseHasRequest,
   parseRecordRequest,
   type RecordAnswer,
+  type RecordRequest,
 } from '../../core/meta/api-wire.ts';
 import { digest, listOf, record } from '../../core/shape.ts';
 import { BATCH_READ, BATCH_READ_OR_WRITE, BATCH_WRITE } from '../access.ts';
 import { announcedSize, readExactly, readJson, refuseEncoding } from '../body.ts';
 import { sendJson } from '../reply.ts';
 import type { ServedRepo } from '../repos.ts';
-import { type Call, param, type Route } from '../route.ts';
+import { type Call, mayUse, param, type Route } from '../route.ts';
 import {
   BATCH_BODY_MAX_BYTES,
   PACK_BODY_MAX_BYTES,
@@ -125,8 +128,21 @@ async function hasObjects(call: Call): Promise<void> {
 async function getRecipe(call: Call): Promise<void> {
   const { ingest } = await served(call);
   const recipe = await ingest.recipeOf(parseDigest(param(call, 'oid')));
+  call.response.setHeader('Vary', 'Accept');
+  if (call.request.headers.accept === CHUNK_LIST_TYPE) {
+    sendChunkList(call, encodeChunkList(recipe.chunks.map(({ digest }) => digest)));
+    return;
+  }
   const chunks = recipe.chunks.map(({ digest, sizeBytes }) => ({ digest, size: sizeBytes }));
   sendJson(call, { oid: recipe.oid, size: recipe.sizeBytes, chunks });
+}
+
+function sendChunkList({ response }: Call, list: Buffer): void {
+  response.setHeader('Content-Type', CHUNK_LIST_TYPE);
+  response.setHeader('Content-Length', String(list.length));
+  response.setHeader('ETag', `"${digestOf(list)}"`);
+  response.setHeader('Cache-Control', 'no-store');
+  response.end(list);
 }
 
 async function hasChunks(call: Call): Promise<void> {
@@ -160,9 +176,19 @@ async function recordObjects(call: Call): Promise<void> {
   const packs = request.packs.map((ticket) =>
     parseContainerId(verifyTicket(ticket, signing, call.repo)),
   );
-  const blobs = request.blobs.map(({ oid, size, chunks }) => ({ oid, sizeBytes: size, chunks }));
+  refuseBases(call, request);
   const { ingest } = await begun(call);
-  const outcome = await ingest.recordByRecipe({ packs, blobs, pages: request.pages });
+  const recipes = await unfoldRecipes(
+    request.blobs.map(({ chunks }) => chunks),
+    { bases: request.bases, recipeOf: (oid) => ingest.recipeOf(oid) },
+  );
+  const blobs = request.blobs.map(({ oid, size }, index) => ({
+    oid,
+    sizeBytes: size,
+    chunks: recipes[index] ?? [],
+  }));
+  const basis = request.bases.map(({ oid }) => oid);
+  const outcome = await ingest.recordByRecipe({ packs, blobs, basis, pages: request.pages });
   const failed = outcome.failed.map(({ oid, error }) => ({
     oid,
     code: error.code,
@@ -170,6 +196,14 @@ async function recordObjects(call: Call): Promise<void> {
   }));
   const answer: RecordAnswer = { recorded: outcome.recorded, missing: outcome.missing, failed };
   sendJson(call, answer);
+}
+
+/** What copies make would tell of chunks that a caller without read may not see. */
+function refuseBases(call: Call, { bases }: RecordRequest): void {
+  if (bases.length === 0 || mayUse(call, 'read')) return;
+  throw new DatamonError('FORBIDDEN', `copying recipes needs read on ${call.repo}`, {
+    hint: 'Send them in full.',
+  });
 }
 
 const parsePagesHas = record({ digests: listOf(digest, PAGES_COUNT_MAX) });

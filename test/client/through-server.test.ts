@@ -5,6 +5,7 @@ import { mintActionToken } from '../../client/tokens.ts';
 import { collect } from '../../core/bytes.ts';
 import { addReceipts, type BlobSource, EMPTY_RECEIPT } from '../../core/cas/blob-store.ts';
 import { type Digest, digestOf } from '../../core/digest.ts';
+import { FAST_PATHS_OFF, switchOffFastPaths } from '../../core/fast-paths.ts';
 import { parseRepoName } from '../../core/keys.ts';
 import { createSyntheticCommit } from '../../core/meta/commit-object.ts';
 import { recordBundle } from '../../core/meta/record.ts';
@@ -89,6 +90,51 @@ describe('client and server', () => {
     expect(grown).to.be.at.most(receipt.newBytes + 64 * KIB);
     // What containers add around frames is the server's to count and differs by a little.
     expect(receipt.storedBytes).to.be.within(grown - 16 * KIB, grown + 16 * KIB);
+  }).timeout(20_000);
+
+  for (const off of ['', 'recipe-copies']) {
+    it(`an edited file is told by its previous version, or in full (off: ${off || 'nothing'})`, async () => {
+      const server = await startRealServer();
+      const bytes = seededBytes(10, 17 * MIB);
+      const edited = Buffer.concat([bytes.subarray(MIB), seededBytes(11, 300 * KIB), bytes]);
+      await (await remote(server.origin)).blobs.put(sourceOf(bytes));
+      switchOffFastPaths({ [FAST_PATHS_OFF]: off });
+      try {
+        const { blobs } = await remote(server.origin);
+        const before = server.requests.length;
+        await blobs.put({ ...sourceOf(edited), basis: [digestOf(bytes)] });
+        const asked = server.requests.slice(before);
+        const count = (end: string): number => asked.filter((each) => each.endsWith(end)).length;
+        expect([count('/recipe'), count('/objects')]).to.deep.equal([off === '' ? 1 : 0, 1]);
+        expect(count('/chunks/has')).to.be.within(
+          ...((off === '' ? [1, 1] : [6, 12]) as [number, number]),
+        );
+      } finally {
+        switchOffFastPaths(process.env);
+      }
+      const back = await read(await direct(server), digestOf(edited), edited.length);
+      expect(back.equals(edited)).to.equal(true);
+    }).timeout(20_000);
+  }
+
+  it('another server of the same store takes copies too', async () => {
+    const server = await startRealServer();
+    const bytes = seededBytes(12, 17 * MIB);
+    const repository = await remote(server.origin);
+    await repository.blobs.put(sourceOf(bytes));
+    const edited = Buffer.concat([bytes.subarray(0, 9 * MIB), bytes]);
+    let restarting: Promise<void> | null = null;
+    const onProgress = (): void => {
+      restarting ??= server.restart();
+    };
+    const receipt = await repository.blobs.put(
+      { ...sourceOf(edited), basis: [digestOf(bytes)] },
+      { onProgress },
+    );
+    await restarting;
+    expect(receipt.newBytes).to.be.at.most(256 * KIB);
+    const back = await read(await direct(server), digestOf(edited), edited.length);
+    expect(back.equals(edited)).to.equal(true);
   }).timeout(20_000);
 
   it('the same file under another name stores nothing', async () => {

@@ -10,8 +10,10 @@ import {
 import { framesOf } from '../../core/cas/container-reader.ts';
 import type { PoolParameters } from '../../core/cas/pool.ts';
 import { type Digest, digestOf } from '../../core/digest.ts';
+import { hasCode } from '../../core/errors.ts';
 import { type ContainerId, type PoolName, parseRepoName } from '../../core/keys.ts';
 import type { RecordRequest } from '../../core/meta/api-wire.ts';
+import { inFull, sendChunkList } from './fake-recipes.ts';
 
 /** Small chunks, so that small files have many. */
 export const FAKE_POOL: PoolParameters = {
@@ -46,6 +48,8 @@ export interface FakeApi {
   readonly bodies: { readonly path: string; readonly json: unknown }[];
   readonly blobs: Map<Digest, Buffer>;
   readonly chunks: Map<Digest, Buffer>;
+  /** Chunks of the blobs, in order. */
+  readonly recipes: Map<Digest, readonly Digest[]>;
   readonly pages: Map<Digest, Buffer>;
   /** Answers of other calls: `GET /branches` → body. */
   readonly answers: Map<string, unknown>;
@@ -53,6 +57,8 @@ export interface FakeApi {
   readonly packSizes: number[];
   bend: Bend;
   exists: boolean;
+  /** Whether it tells chunk lists and takes copies of them; as JSON it tells none. */
+  speaksLists: boolean;
   /** Where set, the only token that is let in. */
   token: string | null;
   count(path: string): number;
@@ -79,11 +85,13 @@ export async function startFakeApi(): Promise<FakeApi> {
     bodies: [],
     blobs: new Map(),
     chunks: new Map(),
+    recipes: new Map(),
     pages: new Map(),
     answers: new Map(),
     packSizes: [],
     bend: () => false,
     exists: true,
+    speaksLists: true,
     token: null,
     count: (path) => api.seen.filter((seen) => seen.path === path).length,
     close: () =>
@@ -96,8 +104,10 @@ export async function startFakeApi(): Promise<FakeApi> {
   const packs = new Map<string, Map<Digest, Buffer>>();
   server.on('request', (request, response) => {
     serve({ api, packs, request, response }).catch((error) => {
-      if (!response.headersSent)
-        sendJson(response, 500, { code: 'CORRUPT', message: String(error) });
+      if (response.headersSent) return;
+      const isConflict = hasCode(error, 'CONFLICT');
+      const code = isConflict ? 'CONFLICT' : 'CORRUPT';
+      sendJson(response, isConflict ? 409 : 500, { code, message: String(error) });
     });
   });
   return api;
@@ -147,7 +157,7 @@ async function route(exchange: Exchange, { method, path, query }: Seen): Promise
   if (api.answers.has(key) || api.answers.has(`${key}?${query}`)) {
     return sendJson(response, 200, api.answers.get(`${key}?${query}`) ?? api.answers.get(key));
   }
-  const answer = ANSWERS[key]?.(exchange, json as never);
+  const answer = await ANSWERS[key]?.(exchange, json as never);
   if (answer === undefined) sendJson(response, 404, { code: 'NOT_FOUND', message: `no ${key}` });
   else sendJson(response, 200, answer);
 }
@@ -210,7 +220,16 @@ async function takePack({ api, packs, request, response }: Exchange, id: string)
   sendJson(response, 200, { pack: `ticket-${id}` });
 }
 
+/** False where there is none to send. */
+function sendRecipe(api: FakeApi, response: http.ServerResponse, oid: Digest): boolean {
+  if (api.speaksLists) return sendChunkList(response, api.recipes.get(oid));
+  sendJson(response, 200, { oid, size: 0, chunks: [] });
+  return true;
+}
+
 function sendObject({ api, request, response }: Exchange, oid: string): void {
+  const recipe = /^([0-9a-f]{64})\/recipe$/.exec(oid)?.[1];
+  if (recipe !== undefined && sendRecipe(api, response, recipe as Digest)) return;
   const blob = api.blobs.get(oid as Digest);
   if (blob === undefined) {
     sendJson(response, 404, { code: 'NOT_FOUND', message: `this repo has no object ${oid}` });
@@ -235,13 +254,13 @@ function sendObject({ api, request, response }: Exchange, oid: string): void {
   response.end(blob.subarray(start, end));
 }
 
-function recordObjects({ api, packs }: Exchange, request: RecordRequest): object {
+async function recordObjects({ api, packs }: Exchange, request: RecordRequest): Promise<object> {
   const sent = new Map(request.packs.flatMap((ticket) => [...(packs.get(ticket) ?? [])]));
   const find = (digest: Digest): Buffer | undefined => sent.get(digest) ?? api.chunks.get(digest);
   const missing = new Set<Digest>();
   const recorded: object[] = [];
   const failed: object[] = [];
-  for (const { oid, size, chunks } of request.blobs) {
+  for (const { oid, size, chunks } of await inFull(api.recipes, request)) {
     const absent = chunks.filter((chunk) => find(chunk) === undefined);
     for (const chunk of absent) missing.add(chunk);
     if (absent.length > 0) continue;
@@ -252,6 +271,7 @@ function recordObjects({ api, packs }: Exchange, request: RecordRequest): object
     }
     for (const chunk of chunks) api.chunks.set(chunk, find(chunk) ?? Buffer.alloc(0));
     api.blobs.set(oid, bytes);
+    api.recipes.set(oid, chunks);
     recorded.push({ oid, receipt: { ...EMPTY_RECEIPT, fileCount: 1, storedBytes: 100 } });
   }
   for (const page of request.pages) {

@@ -237,6 +237,21 @@ describe('recording by recipe', () => {
     expect((await readBlob(stores, digestOf(edited))).equals(edited)).equal(true);
   });
 
+  it('finds the chunks of what a blob resembles, however much was stored since', async () => {
+    const { stores, reopen } = await world();
+    const bytes = seededBytes(60, 3000);
+    await stores.blobs.put(blobOf(bytes));
+    for (let seed = 61; seed < 66; seed += 1)
+      await stores.blobs.put(blobOf(seededBytes(seed, 3000)));
+    const frames = (await framesFor(bytes)).toReversed();
+    const turned = Buffer.concat(frames.map(({ payload }) => payload));
+    const blobs = [claimOf(turned, frames)];
+    const record = async (basis: readonly Digest[]) =>
+      (await reopen()).ingest.recordByRecipe({ packs: [], blobs, basis, pages: [] });
+    expect((await record([])).missing).not.deep.equal([]);
+    expect(await record([digestOf(bytes)])).deep.include({ missing: [], failed: [] });
+  });
+
   it('knows nothing of another repo’s chunks, though they share a pool', async () => {
     const backend = createMemoryBackend();
     const one = await makeCasWorld({ pool: TINY_POOL, backend });
