@@ -3,7 +3,7 @@
  * file, unless size and digest are the ones announced; a small file is checked before any of its frames go anywhere.
  */
 import type { ByteStream } from '../bytes.ts';
-import { createHasher, type Digest, digestOf } from '../digest.ts';
+import { type Digest, digestOf } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import { isFast } from '../fast-paths.ts';
 import type { BlobSource, OpenOptions, PutOptions } from './blob-store.ts';
@@ -13,6 +13,7 @@ import { FragmentationGuard } from './fragmentation.ts';
 import { type EncodedFrame, encodeFrame } from './frame.ts';
 import type { FrameHandle } from './frame-handle.ts';
 import type { KnownChunks } from './known-chunks.ts';
+import { digestStream } from './stream-digest.ts';
 
 /** Files up to this size are read whole before their frames go on; larger ones stream. */
 export const SMALL_BLOB_SIZE_MAX_BYTES = 1024 * 1024;
@@ -115,9 +116,8 @@ async function readChunk(
 
 /** Reads a source to its end and checks it, storing nothing. */
 export async function verifySource(source: BlobSource, options: PutOptions): Promise<void> {
-  const hasher = createHasher();
-  for await (const bytes of measured(source, options, { buffers: 'lent' })) hasher.update(bytes);
-  checkDigest(source, hasher.digest());
+  const { digest } = await digestStream(source.sizeBytes, (how) => measured(source, options, how));
+  checkDigest(source, digest);
 }
 
 /** The source's bytes; MISMATCH unless they are as many as announced, CANCELLED once the signal says so. */

@@ -30,10 +30,12 @@ export interface ThreadHasher {
   drop(): void;
 }
 
+export const hashesBeside = (sizeBytes: number): boolean =>
+  sizeBytes >= THREAD_HASH_SIZE_MIN_BYTES && availableParallelism() > 1 && isFast('hash-thread');
+
 /** A hasher for an input of about `sizeBytes`. */
 export function createThreadHasher(sizeBytes: number): ThreadHasher {
-  const isWorth = sizeBytes >= THREAD_HASH_SIZE_MIN_BYTES && availableParallelism() > 1;
-  if (isWorth && isFast('hash-thread')) {
+  if (hashesBeside(sizeBytes)) {
     thread ??= new HashThread(() => {
       thread = null;
     });
