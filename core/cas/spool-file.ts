@@ -29,14 +29,10 @@ export class SpoolFile {
     this.#reader = reader;
   }
 
-  static async create(options: SpoolOptions): Promise<SpoolFile> {
+  static async create(options: SpoolOptions, reader: BlockReader | undefined): Promise<SpoolFile> {
     return diskCall(async () => {
       const path = await (options.spoolPath?.() ?? tempPath(options));
-      return new SpoolFile(
-        path,
-        await open(path, 'wx', 0o600),
-        options.hasher ?? options.blockReader,
-      );
+      return new SpoolFile(path, await open(path, 'wx', 0o600), reader);
     });
   }
 

@@ -52,9 +52,11 @@ export function createSpool(options: SpoolOptions): Spool {
   let parts: Uint8Array[] = [];
   let sizeBytes = 0;
   let file: SpoolFile | null = null;
+  /** Not told of what is written after the digest was asked for. */
+  let reader: BlockReader | undefined = hasher ?? options.blockReader;
 
   async function toDisk(): Promise<void> {
-    file = await SpoolFile.create(options);
+    file = await SpoolFile.create(options, reader);
     const held = parts;
     parts = [];
     for (const part of held) await file.write(part);
@@ -73,6 +75,7 @@ export function createSpool(options: SpoolOptions): Spool {
     async digest() {
       if (hasher === undefined) throw new DatamonError('INVALID', 'a spool without a hasher');
       await file?.endHashing();
+      reader = undefined;
       for (const part of parts) await hasher.update(part);
       return hasher.digest();
     },
