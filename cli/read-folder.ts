@@ -3,7 +3,8 @@ import type { Dirent } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BlobSource } from '../core/cas/blob-store.ts';
-import { createHasher, digestOf } from '../core/digest.ts';
+import { digestStream } from '../core/cas/stream-digest.ts';
+import { digestOf } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { fileStream } from '../core/file-stream.ts';
 import type { Io } from '../core/io.ts';
@@ -103,8 +104,8 @@ async function addLink(path: Buffer, below: Buffer, state: Walk): Promise<void> 
 }
 
 async function addFile(path: Buffer, below: Buffer, state: Walk): Promise<void> {
-  const { mode } = await lstat(path);
-  const { oid, sizeBytes } = await hashFile(path, state.io.signal);
+  const { mode, size } = await lstat(path);
+  const { oid, sizeBytes } = await hashFile(path, size, state.io.signal);
   const entry = {
     ...plainEntry(below),
     kind: 'lfs',
@@ -120,13 +121,12 @@ async function addFile(path: Buffer, below: Buffer, state: Walk): Promise<void> 
   });
 }
 
-async function hashFile(path: Buffer, signal: AbortSignal) {
-  const hasher = createHasher();
-  let sizeBytes = 0;
-  for await (const bytes of fileStream(path, { links: 'refused', buffers: 'lent' })) {
-    signal.throwIfAborted();
-    hasher.update(bytes);
-    sizeBytes += bytes.length;
-  }
-  return { oid: hasher.digest(), sizeBytes };
+async function hashFile(path: Buffer, announcedBytes: number, signal: AbortSignal) {
+  const { digest, sizeBytes } = await digestStream(announcedBytes, async function* (how) {
+    for await (const bytes of fileStream(path, { links: 'refused', ...how })) {
+      signal.throwIfAborted();
+      yield bytes;
+    }
+  });
+  return { oid: digest, sizeBytes };
 }

@@ -22,6 +22,8 @@ interface Candidate {
   readonly upload: FileUpload;
   readonly digest: Digest;
   readonly bytes: Uint8Array;
+  /** Called once its bytes are not needed any more; where sorting fails, nobody calls it. */
+  readonly release: () => void;
 }
 
 export interface ChunkSorterOptions {
@@ -115,6 +117,7 @@ export class ChunkSorter {
     for (let start = 0; start < unknown.length; start += ENCODE_COUNT) {
       await this.#send(unknown.slice(start, start + ENCODE_COUNT));
     }
+    for (const { release } of batch) release();
   }
 
   /** A chunk that an interrupted put had sent: its pack's ticket goes with this file. */

@@ -9,11 +9,11 @@ import {
   type PutOutcome,
   type Receipt,
 } from '../core/cas/blob-store.ts';
-import { type Chunker, chunks, createChunker } from '../core/cas/chunker.ts';
+import { type Chunker, createChunker } from '../core/cas/chunker.ts';
+import { type CutFile, cutFile } from '../core/cas/file-cutter.ts';
 import type { PoolParameters } from '../core/cas/pool.ts';
-import { createThreadHasher, type ThreadHasher } from '../core/cas/thread-hasher.ts';
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
-import { type Digest, digestOf } from '../core/digest.ts';
+import type { Digest } from '../core/digest.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { RecordAnswer } from '../core/meta/api-wire.ts';
 import { BaseRecipes } from './base-recipes.ts';
@@ -144,34 +144,35 @@ export class UploadRun {
   }
 
   async #read(upload: FileUpload, wanted: Wanted): Promise<void> {
-    const hasher = createThreadHasher(upload.source.sizeBytes);
+    const { source } = upload;
+    const open: BlobSource['open'] = (how) => source.open(how);
+    const chunker = await this.#getChunker();
+    const file = cutFile({ sizeBytes: source.sizeBytes, chunker, open });
     try {
-      await this.#readHashed(upload, wanted, hasher);
+      await this.#readCut(upload, wanted, file);
     } finally {
-      hasher.drop();
+      file.drop();
     }
   }
 
-  async #readHashed(upload: FileUpload, wanted: Wanted, hasher: ThreadHasher): Promise<void> {
+  async #readCut(upload: FileUpload, wanted: Wanted, file: CutFile): Promise<void> {
     const { source } = upload;
     let sizeBytes = 0;
-    const stream = source.open({ buffers: 'lent' });
-    for await (const chunk of chunks(stream, await this.#getChunker())) {
+    for await (const chunk of file.chunks) {
       this.#checkCancelled();
-      const waiting = hasher.update(chunk);
-      if (waiting !== undefined) await waiting;
-      sizeBytes += chunk.length;
+      const { digest, release } = chunk;
+      sizeBytes += chunk.bytes.length;
       if (sizeBytes > source.sizeBytes)
         throw mismatch(upload, `more than ${source.sizeBytes} bytes`);
-      const bytes = source.sizeBytes < COPY_SIZE_MAX_BYTES ? Buffer.from(chunk) : chunk;
-      const digest = digestOf(bytes);
+      const bytes = source.sizeBytes < COPY_SIZE_MAX_BYTES ? Buffer.from(chunk.bytes) : chunk.bytes;
       upload.append(digest);
-      const candidate = { upload, digest, bytes };
+      const candidate = { upload, digest, bytes, release };
       if (wanted === 'all') await this.#sorter.add(candidate);
       else if (wanted.has(digest)) await this.#sorter.addMissing(candidate);
+      else release();
     }
     if (sizeBytes < source.sizeBytes) throw mismatch(upload, `${sizeBytes} bytes`);
-    const actual = await hasher.digest();
+    const actual = await file.digest();
     if (actual !== source.oid) throw mismatch(upload, `bytes of ${actual}`);
   }
 

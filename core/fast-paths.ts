@@ -7,6 +7,10 @@ import { DatamonError } from './errors.ts';
 export const FAST_PATHS = [
   /** Large inputs are hashed beside the main thread. */
   'hash-thread',
+  /** Large files are cut into chunks, and those hashed, beside the main thread. */
+  'cut-thread',
+  /** Packs of strangers are proved beside the main thread. */
+  'prove-thread',
   /** Where chunks end is found in WebAssembly. */
   'wasm-scan',
   /** Bytes that look random are not tried to be compressed. */

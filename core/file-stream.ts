@@ -13,6 +13,8 @@ const AT_ONCE_SIZE_MAX_BYTES = 256 * 1024;
 export interface FileStreamOptions {
   /** `lent`: one buffer, filled again for each turn. Default: each is the reader's to keep. */
   readonly buffers?: 'lent' | 'given' | undefined;
+  /** With lent buffers: memory to put the next bytes in, asked for each time. What is yielded is then a view of its beginning. */
+  readonly room?: (() => Uint8Array) | undefined;
   /** Whether a symbolic link may stand at the path. Default: yes. */
   readonly links?: 'followed' | 'refused';
 }
@@ -27,9 +29,9 @@ export async function* fileStream(
   if (isWhole) return;
   const file = await open(path, flags);
   try {
-    const lent = options.buffers === 'lent' ? Buffer.allocUnsafeSlow(READ_SIZE_BYTES) : null;
+    const buffers = buffersOf(options);
     for (let at = start.length; ; ) {
-      const buffer = lent ?? Buffer.allocUnsafeSlow(READ_SIZE_BYTES);
+      const buffer = buffers();
       const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
       if (bytesRead === 0) return;
       yield buffer.subarray(0, bytesRead);
@@ -38,6 +40,13 @@ export async function* fileStream(
   } finally {
     await file.close();
   }
+}
+
+function buffersOf({ buffers, room }: FileStreamOptions): () => Uint8Array {
+  if (buffers !== 'lent') return () => Buffer.allocUnsafeSlow(READ_SIZE_BYTES);
+  if (room !== undefined) return room;
+  const lent = Buffer.allocUnsafeSlow(READ_SIZE_BYTES);
+  return () => lent;
 }
 
 /** The whole of a small file, or how a larger one begins. */

@@ -3,16 +3,17 @@
  * file, unless size and digest are the ones announced; a small file is checked before any of its frames go anywhere.
  */
 import type { ByteStream } from '../bytes.ts';
-import { createHasher, type Digest, digestOf } from '../digest.ts';
+import { type Digest, digestOf } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import { isFast } from '../fast-paths.ts';
 import type { BlobSource, OpenOptions, PutOptions } from './blob-store.ts';
-import { type Chunker, chunks } from './chunker.ts';
+import type { Chunker } from './chunker.ts';
+import { type CutChunk, cutFile } from './file-cutter.ts';
 import { FragmentationGuard } from './fragmentation.ts';
 import { type EncodedFrame, encodeFrame } from './frame.ts';
 import type { FrameHandle } from './frame-handle.ts';
 import type { KnownChunks } from './known-chunks.ts';
-import { createThreadHasher } from './thread-hasher.ts';
+import { digestStream } from './stream-digest.ts';
 
 /** Files up to this size are read whole before their frames go on; larger ones stream. */
 export const SMALL_BLOB_SIZE_MAX_BYTES = 1024 * 1024;
@@ -47,7 +48,7 @@ export async function* readChunks(
 async function* readSmall(source: BlobSource, options: ReadingOptions): AsyncIterable<ReadChunk> {
   const { chunker, known } = options;
   const guard = new FragmentationGuard();
-  const bytes = await wholeOf(measured(source, options, 'given'));
+  const bytes = await wholeOf(measured(source, options, { buffers: 'given' }));
   checkDigest(source, digestOf(bytes));
   for (let start = 0; start < bytes.length; ) {
     const end = chunker.cut(bytes, start, bytes.length, true);
@@ -61,20 +62,33 @@ async function* readSmall(source: BlobSource, options: ReadingOptions): AsyncIte
 
 async function* readLarge(source: BlobSource, options: ReadingOptions): AsyncIterable<ReadChunk> {
   const guard = new FragmentationGuard();
-  const inFlight: ReadChunk[] = [];
-  const hasher = createThreadHasher(source.sizeBytes);
+  const inFlight: LentChunk[] = [];
+  const { sizeBytes } = source;
+  const open = (how: OpenOptions) => measured(source, options, how);
+  const file = cutFile({ sizeBytes, chunker: options.chunker, open });
   try {
-    for await (const bytes of chunks(measured(source, options, 'lent'), options.chunker)) {
-      const waiting = hasher.update(bytes);
-      if (waiting !== undefined) await waiting;
-      inFlight.push(await readChunk({ bytes, digest: digestOf(bytes) }, guard, options.known));
-      while (inFlight.length > CHUNKS_IN_FLIGHT) yield inFlight.shift() as ReadChunk;
+    for await (const cut of file.chunks) {
+      inFlight.push({ cut, chunk: await readChunk(cut, guard, options.known) });
+      while (inFlight.length > CHUNKS_IN_FLIGHT) yield* take(inFlight.shift() as LentChunk);
     }
-    checkDigest(source, await hasher.digest());
+    checkDigest(source, await file.digest());
   } finally {
-    hasher.drop();
+    file.drop();
   }
-  yield* inFlight;
+  for (const lent of inFlight) yield* take(lent);
+}
+
+interface LentChunk {
+  readonly chunk: ReadChunk;
+  readonly cut: CutChunk;
+}
+
+/** Whoever takes it is done with its bytes when asking for the next one. */
+async function* take({ chunk, cut }: LentChunk): AsyncIterable<ReadChunk> {
+  yield chunk;
+  // Whether it was wanted or not: the compressor must not read what is filled again.
+  await chunk.encoding?.catch(() => {});
+  cut.release();
 }
 
 async function wholeOf(stream: ByteStream): Promise<Buffer> {
@@ -102,19 +116,14 @@ async function readChunk(
 
 /** Reads a source to its end and checks it, storing nothing. */
 export async function verifySource(source: BlobSource, options: PutOptions): Promise<void> {
-  const hasher = createHasher();
-  for await (const bytes of measured(source, options, 'lent')) hasher.update(bytes);
-  checkDigest(source, hasher.digest());
+  const { digest } = await digestStream(source.sizeBytes, (how) => measured(source, options, how));
+  checkDigest(source, digest);
 }
 
 /** The source's bytes; MISMATCH unless they are as many as announced, CANCELLED once the signal says so. */
-async function* measured(
-  source: BlobSource,
-  options: PutOptions,
-  buffers: 'lent' | 'given',
-): ByteStream {
+async function* measured(source: BlobSource, options: PutOptions, how: OpenOptions): ByteStream {
   let doneBytes = 0;
-  for await (const bytes of openSource(source, { buffers })) {
+  for await (const bytes of openSource(source, how)) {
     throwIfCancelled(source, options.signal);
     doneBytes += bytes.length;
     if (doneBytes > source.sizeBytes)

@@ -19,6 +19,11 @@ export interface BlobSource {
 export interface OpenOptions {
   /** The reader is done with each buffer when it asks for the next one, so that its memory may be used again. Default: buffers are the reader's. */
   readonly buffers?: 'lent' | 'given';
+  /**
+   * Memory of the reader in which the next bytes may be put, asked for anew each time: what is yielded is then a view of its beginning. For
+   * lent buffers; a source that has its bytes elsewhere need not care.
+   */
+  readonly room?: () => Uint8Array;
 }
 
 /** What storing cost. All sizes in bytes. */

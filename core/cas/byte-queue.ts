@@ -14,7 +14,11 @@ export interface ByteQueue {
   close(): Promise<void>;
 }
 
-export function createByteQueue(stream: ByteStream): ByteQueue {
+/** `lent`: a piece of the stream is the stream's again when the next one is asked for. What was taken or peeked at is then good until the next call. */
+export function createByteQueue(
+  stream: ByteStream,
+  buffers: 'lent' | 'given' = 'given',
+): ByteQueue {
   const source = stream[Symbol.asyncIterator]();
   let parts: Buffer[] = [];
   let heldBytes = 0;
@@ -23,6 +27,9 @@ export function createByteQueue(stream: ByteStream): ByteQueue {
 
   async function fill(count: number): Promise<void> {
     while (heldBytes < count && !ended) {
+      // Those before the last one were copied when it came.
+      const last = parts.at(-1);
+      if (buffers === 'lent' && last !== undefined) parts[parts.length - 1] = Buffer.from(last);
       const next = await source.next();
       if (next.done === true) ended = true;
       else if (next.value.length > 0) {

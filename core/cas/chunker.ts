@@ -26,6 +26,7 @@ const ARENA_SIZE_MIN_BYTES = 1024 * 1024;
 const ARENA_SIZE_FIRST_BYTES = 16 * 1024;
 
 export interface Chunker {
+  readonly parameters: ChunkerParameters;
   readonly minBytes: number;
   readonly maxBytes: number;
   /**
@@ -60,7 +61,7 @@ export function createChunker(parameters: ChunkerParameters): Chunker {
     if (scanEnd === maxEnd) return maxEnd;
     return isLast ? end : -1;
   }
-  return { minBytes, maxBytes, cut };
+  return { parameters, minBytes, maxBytes, cut };
 }
 
 /** The gear hash between two scans of one chunk. */

@@ -12,7 +12,12 @@ const SPREAD_MAX_BITS = 7.6;
 const REPEATS_MIN_SHARE = 0.04;
 
 const counts = new Uint32Array(256);
-const places = new Uint16Array(2048);
+/** n · log2 n, by n. */
+const LOGS = Float64Array.from({ length: SAMPLE_SIZE_BYTES + 1 }, (_, n) =>
+  n === 0 ? 0 : n * Math.log2(n),
+);
+/** Four bytes each, where their hash says. */
+const words = new Int32Array(2048);
 
 /** False for empty, random, encrypted and already compressed bytes. Reads at most 2 KiB, in some microseconds. */
 export function looksCompressible(bytes: Uint8Array): boolean {
@@ -30,27 +35,22 @@ function spreadBits(sample: Uint8Array): number {
     const byte = sample[index] as number;
     counts[byte] = (counts[byte] as number) + 1;
   }
-  let bits = 0;
-  for (const count of counts) if (count > 0) bits -= count * Math.log2(count / sample.length);
-  return bits / sample.length;
+  let sum = 0;
+  for (let byte = 0; byte < counts.length; byte += 1) sum += LOGS[counts[byte] as number] as number;
+  return ((LOGS[sample.length] as number) - sum) / sample.length;
 }
 
 function repeatsShare(sample: Uint8Array): number {
-  places.fill(0);
+  // Four bytes that are met for the first time and are all zeros count as a repeat: once, which decides nothing.
+  words.fill(0);
   let repeats = 0;
-  for (let index = 0; index + 4 <= sample.length; index += 1) {
-    const word = wordAt(sample, index);
+  let word = 0;
+  for (let index = 0; index < sample.length; index += 1) {
+    word = (word >>> 8) | ((sample[index] as number) << 24);
+    if (index < 3) continue;
     const slot = Math.imul(word, 0x9e3779b1) >>> 21;
-    const place = places[slot] as number;
-    // Places count from 1: 0 means that nothing stands there yet.
-    if (place > 0 && wordAt(sample, place - 1) === word) repeats += 1;
-    places[slot] = index + 1;
+    if (words[slot] === word) repeats += 1;
+    else words[slot] = word;
   }
   return repeats / sample.length;
 }
-
-const wordAt = (bytes: Uint8Array, at: number): number =>
-  (bytes[at] as number) |
-  ((bytes[at + 1] as number) << 8) |
-  ((bytes[at + 2] as number) << 16) |
-  ((bytes[at + 3] as number) << 24);

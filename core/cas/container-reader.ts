@@ -163,7 +163,7 @@ export async function takeFrame(
   offset: number,
   what: string,
   options: {
-    readonly onBytes?: (bytes: Uint8Array) => Promise<void> | undefined;
+    readonly onBytes?: (bytes: Uint8Array) => void;
     readonly proof?: FrameProof;
   } = {},
 ): Promise<Frame | null> {
@@ -171,13 +171,13 @@ export async function takeFrame(
   const at = offset + queue.takenBytes;
   const head = await queue.take(FRAME_HEADER_SIZE_BYTES);
   if (head.length === 0) return null;
-  await onBytes?.(head);
+  onBytes?.(head);
   const header = parseFrameHeader(head, id, what);
   const stored = await queue.take(header.storedLength);
   if (stored.length < header.storedLength) {
     throw new DatamonError('CORRUPT', `${what} ends within the frame ${header.digest}`);
   }
-  await onBytes?.(stored);
+  onBytes?.(stored);
   return { ...header, offset: at, stored, payload: decodeFrame(header, stored, what, proof) };
 }
 

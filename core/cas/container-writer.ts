@@ -85,17 +85,12 @@ export interface ContainerWriter {
 export function createContainerWriter(options: ContainerWriterOptions): ContainerWriter {
   const { kind } = options;
   const id = randomHex(options.random, CONTAINER_ID_SIZE_BYTES) as ContainerId;
-  const spool = createSpool(options);
   const hasher = createThreadHasher(kind === 'pack' ? PACK_SIZE_MAX_BYTES : 0);
+  const spool = createSpool({ ...options, hasher });
   const frames: FrameRef[] = [];
   let offset = CONTAINER_HEADER_SIZE_BYTES;
-  let tail: Promise<unknown> = append(encodeHeader({ kind, id }));
+  let tail: Promise<unknown> = spool.write(encodeHeader({ kind, id }));
   let sealed = false;
-
-  async function append(bytes: Uint8Array): Promise<void> {
-    await hasher.update(bytes);
-    await spool.write(bytes);
-  }
 
   /** Runs after everything before it; a failure fails all that follows, so nothing half-written is ever sealed. */
   function inOrder<T>(step: () => Promise<T>): Promise<T> {
@@ -113,8 +108,8 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
       const ref = frameRef(frame, offset);
       frames.push(ref);
       offset += FRAME_HEADER_SIZE_BYTES + ref.storedLength;
-      await append(encodeFrameHeader(id, frame));
-      await append(frame.stored);
+      await spool.write(encodeFrameHeader(id, frame));
+      await spool.write(frame.stored);
       return ref;
     });
   }
@@ -126,9 +121,9 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
       const lengths = { tablesOffset: offset, tablesLength: tables.length };
       const named = { kind, id, ...lengths, tablesDigest: digestOf(tables) };
       const head = encodeTrailerHead(named);
-      await append(tables);
-      await append(head);
-      const trailer = { ...named, wholeDigest: await hasher.digest() };
+      await spool.write(tables);
+      await spool.write(head);
+      const trailer = { ...named, wholeDigest: await spool.digest() };
       await spool.write(encodeTrailer(head, trailer.wholeDigest).subarray(head.length));
       const body = await spool.finish();
       return { id, kind, body, sizeBytes: body.sizeBytes, frames, tables, trailer, dispose };
@@ -138,7 +133,6 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
   async function dispose(): Promise<void> {
     sealed = true;
     await tail.catch(() => {});
-    hasher.drop();
     await spool.dispose();
   }
 

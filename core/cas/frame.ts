@@ -47,9 +47,13 @@ export interface EncodedFrame extends FrameHeader {
   readonly stored: Uint8Array;
 }
 
-/** Bytes that are going to be kept: copied where they are a small view, which would keep the large buffer it was cut from alive. */
+/**
+ * Bytes that are going to be kept: copied where they are a small view, which would keep the large buffer it was cut from alive, and where they
+ * lie in shared memory, which is filled again.
+ */
 export function ownBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer.byteLength > 2 * bytes.length ? Buffer.from(bytes) : bytes;
+  const isLent = bytes.buffer instanceof SharedArrayBuffer;
+  return isLent || bytes.buffer.byteLength > 2 * bytes.length ? Buffer.from(bytes) : bytes;
 }
 
 /** Who makes sure that a frame has the bytes its digest names: it is worth a third of a fast read. */

@@ -1,19 +1,17 @@
-/** Bytes on their way to a backend: in memory while few, in a temp file beyond. Never whole in memory, gone on `dispose`. */
-import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+/**
+ * Bytes on their way to a backend: in memory while few, in a temp file beyond. Promises: never whole in memory, gone on `dispose`; the memory
+ * they go through is used again, and hashed where it lies.
+ */
 import type { Body } from '../backend/backend.ts';
+import type { Digest } from '../digest.ts';
 import { DatamonError } from '../errors.ts';
 import { isFast } from '../fast-paths.ts';
-import { type Random, randomHex } from '../random.ts';
+import type { Random } from '../random.ts';
 import { ownBytes } from './frame.ts';
+import { readSpooled, SpoolFile } from './spool-file.ts';
+import type { ThreadHasher } from './thread-hasher.ts';
 
 export const SPOOL_MEMORY_SIZE_MAX_BYTES = 4 * 1024 * 1024;
-const READ_SIZE_BYTES = 256 * 1024;
-/** Writes are gathered up to this size: a frame's header and payload are two writes, a disk likes one. */
-const WRITE_SIZE_BYTES = 1024 * 1024;
-/** Linux takes no more parts in one call. */
-const WRITE_PART_COUNT_MAX = 1024;
-const NOTHING = Buffer.alloc(0);
 
 export interface SpoolOptions {
   /** Made when first needed. */
@@ -22,12 +20,26 @@ export interface SpoolOptions {
   /** Names a file on the store's own disk, which then takes it as it is. Default: one in `spoolDir`. */
   readonly spoolPath?: (() => Promise<string>) | undefined;
   readonly memorySizeMaxBytes?: number;
+  /** Hashes what is written, until `digest`. It is the spool's from now on. */
+  readonly hasher?: ThreadHasher;
+  /** Reads what is written where it lies, once it goes to the file. */
+  readonly blockReader?: BlockReader;
+}
+
+/** Somebody who looks at bytes in shared memory. */
+export interface BlockReader {
+  /** The bytes must not change until what it returns has resolved. Where it rejects, nobody knows whether they are still read. */
+  lend(bytes: Uint8Array): Promise<void>;
 }
 
 export interface Spool {
   readonly sizeBytes: number;
-  /** One call at a time. The bytes must not change afterwards. */
+  /** One call at a time. Bytes in shared memory are the caller's again once it resolved; others must not change afterwards. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Of what was written so far; what follows is not hashed. Call once; INVALID without a hasher. */
+  digest(): Promise<Digest>;
+  /** Waits until the file, if there is one, has what was written, and whoever reads along has seen it. */
+  flush(): Promise<void>;
   /** Bytes written so far, from the first, as often as asked. No writes after this. */
   finish(): Promise<Body>;
   /** Removes what was spooled; safe to call twice and at any time. */
@@ -36,17 +48,18 @@ export interface Spool {
 
 export function createSpool(options: SpoolOptions): Spool {
   const memoryMax = options.memorySizeMaxBytes ?? SPOOL_MEMORY_SIZE_MAX_BYTES;
+  const { hasher } = options;
   let parts: Uint8Array[] = [];
-  let heldBytes = 0;
   let sizeBytes = 0;
-  let file: TempFile | null = null;
+  let file: SpoolFile | null = null;
+  /** Not told of what is written after the digest was asked for. */
+  let reader: BlockReader | undefined = hasher ?? options.blockReader;
 
-  async function flush(): Promise<void> {
-    file ??= await createTempFile(options);
-    const written = parts;
+  async function toDisk(): Promise<void> {
+    file = await SpoolFile.create(options, reader);
+    const held = parts;
     parts = [];
-    heldBytes = 0;
-    await diskCall(() => writeAll(file as TempFile, written));
+    for (const part of held) await file.write(part);
   }
 
   return {
@@ -54,19 +67,27 @@ export function createSpool(options: SpoolOptions): Spool {
       return sizeBytes;
     },
     async write(bytes) {
-      parts.push(file === null ? ownBytes(bytes) : bytes);
-      heldBytes += bytes.length;
       sizeBytes += bytes.length;
-      if (heldBytes > (file === null ? memoryMax : WRITE_SIZE_BYTES)) await flush();
+      if (file !== null) return file.write(bytes);
+      parts.push(ownBytes(bytes));
+      if (sizeBytes > memoryMax) await toDisk();
     },
+    async digest() {
+      if (hasher === undefined) throw new DatamonError('INVALID', 'a spool without a hasher');
+      await file?.endHashing();
+      reader = undefined;
+      for (const part of parts) await hasher.update(part);
+      return hasher.digest();
+    },
+    flush: async () => file?.flush(),
     async finish() {
-      if (file !== null && heldBytes > 0) await flush();
-      const spooled = file;
-      if (spooled !== null) {
-        const body = { sizeBytes, open: () => readFile(spooled.path) };
+      await file?.flush();
+      const path = file?.path;
+      if (path !== undefined) {
+        const body = { sizeBytes, open: () => readSpooled(path) };
         return options.spoolPath === undefined || !isFast('pack-link')
           ? body
-          : { ...body, file: spooled.path };
+          : { ...body, file: path };
       }
       const held = parts;
       return {
@@ -78,74 +99,10 @@ export function createSpool(options: SpoolOptions): Spool {
     },
     async dispose() {
       parts = [];
+      hasher?.drop();
       const spooled = file;
       file = null;
-      if (spooled === null) return;
-      await spooled.handle.close().catch(() => {});
-      await unlink(spooled.path).catch(() => {});
+      await spooled?.remove();
     },
   };
-}
-
-interface TempFile {
-  readonly path: string;
-  readonly handle: FileHandle;
-}
-
-async function createTempFile(options: SpoolOptions): Promise<TempFile> {
-  return diskCall(async () => {
-    const path = await (options.spoolPath?.() ?? tempPath(options));
-    return { path, handle: await open(path, 'wx', 0o600) };
-  });
-}
-
-async function tempPath({ spoolDir, random }: SpoolOptions): Promise<string> {
-  await mkdir(spoolDir, { recursive: true });
-  return join(spoolDir, `datamon-${randomHex(random, 16)}.spool`);
-}
-
-async function writeAll({ handle }: TempFile, parts: readonly Uint8Array[]): Promise<void> {
-  for (let at = 0; at < parts.length; at += WRITE_PART_COUNT_MAX) {
-    const some = parts.slice(at, at + WRITE_PART_COUNT_MAX);
-    const wanted = some.reduce((sum, { length }) => sum + length, 0);
-    const { bytesWritten } = await handle.writev(some);
-    // A short write is rare; what is left goes as one piece.
-    const rest = bytesWritten < wanted ? Buffer.concat(some).subarray(bytesWritten) : NOTHING;
-    for (let done = 0; done < rest.length; ) {
-      done += (await handle.write(rest, done, rest.length - done)).bytesWritten;
-    }
-  }
-}
-
-async function* readFile(path: string): AsyncIterable<Uint8Array> {
-  const handle = await diskCall(() => open(path, 'r'));
-  try {
-    for (;;) {
-      const buffer = Buffer.allocUnsafe(READ_SIZE_BYTES);
-      const { bytesRead } = await diskCall(() => handle.read(buffer, 0, buffer.length));
-      if (bytesRead === 0) return;
-      yield buffer.subarray(0, bytesRead);
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
-/** A full disk is not the store's fault, and the user should hear which disk it is. */
-async function diskCall<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (cause) {
-    if (cause instanceof DatamonError) throw cause;
-    const { code, path, message } = cause as NodeJS.ErrnoException;
-    const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
-    throw new DatamonError(
-      full ? 'NO_SPACE' : 'UNAVAILABLE',
-      full ? 'no space left for temporary files' : `temporary files fail: ${path ?? ''} ${message}`,
-      {
-        cause,
-        hint: 'Free some space, or point TMPDIR at a disk that has room, and run it again.',
-      },
-    );
-  }
 }

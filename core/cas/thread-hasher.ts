@@ -19,16 +19,23 @@ const PIECES_PER_INPUT = 2;
 export interface ThreadHasher {
   /** Wait for what it returns, if anything, before the next call. */
   update(bytes: Uint8Array): Promise<void> | undefined;
+  /**
+   * As `update`, without a copy of bytes in shared memory: they must not change until what it returns has resolved. Calls need not wait for
+   * each other. Rejects where the thread died or the input was dropped: then nobody knows whether the bytes are still read.
+   */
+  lend(bytes: Uint8Array): Promise<void>;
   /** Ends the computation; call once. */
   digest(): Promise<Digest>;
   /** Ends it without a digest; safe at any time. */
   drop(): void;
 }
 
+export const hashesBeside = (sizeBytes: number): boolean =>
+  sizeBytes >= THREAD_HASH_SIZE_MIN_BYTES && availableParallelism() > 1 && isFast('hash-thread');
+
 /** A hasher for an input of about `sizeBytes`. */
 export function createThreadHasher(sizeBytes: number): ThreadHasher {
-  const isWorth = sizeBytes >= THREAD_HASH_SIZE_MIN_BYTES && availableParallelism() > 1;
-  if (isWorth && isFast('hash-thread')) {
+  if (hashesBeside(sizeBytes)) {
     thread ??= new HashThread(() => {
       thread = null;
     });
@@ -40,6 +47,7 @@ export function createThreadHasher(sizeBytes: number): ThreadHasher {
       hasher.update(bytes);
       return undefined;
     },
+    lend: async (bytes) => hasher.update(bytes),
     digest: async () => hasher.digest(),
     drop: () => {},
   };
@@ -64,11 +72,12 @@ class HashThread {
   begin(): ThreadHasher {
     this.#lastId += 1;
     const id = this.#lastId;
-    const pieces = Array.from(
-      { length: PIECES_PER_INPUT },
-      () => this.#pieces.pop() ?? new Uint8Array(new SharedArrayBuffer(PIECE_SIZE_BYTES)),
-    );
-    const input = new Input(pieces, {
+    const input = new Input({
+      pieces: () =>
+        Array.from(
+          { length: PIECES_PER_INPUT },
+          () => this.#pieces.pop() ?? new Uint8Array(new SharedArrayBuffer(PIECE_SIZE_BYTES)),
+        ),
       send: (bytes, end) => this.#send({ id, bytes, end }),
       waits: (isWaiting) => this.#waits(isWaiting ? 1 : -1),
       ended: (freed) => {
@@ -109,17 +118,28 @@ class HashThread {
 
 /** What an input needs of its thread. */
 interface Line {
+  /** Memory to copy to. */
+  readonly pieces: () => Uint8Array[];
   readonly send: (bytes: Uint8Array | null, end: HashRequest['end']) => void;
   readonly waits: (isWaiting: boolean) => void;
   readonly ended: (freed: readonly Uint8Array[]) => void;
 }
 
+/** Bytes of the caller that the thread looks at. */
+interface Lent {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const dropped = (): Error => new Error('the hasher was dropped');
+
 /** One input on its way through the thread. */
 class Input implements ThreadHasher {
   readonly #line: Line;
-  readonly #free: Uint8Array[];
+  /** Null before the first bytes that are copied. */
+  #free: Uint8Array[] | null = null;
   /** Sent and not yet answered, oldest first: answers come in this order. */
-  readonly #sent: Uint8Array[] = [];
+  readonly #sent: (Uint8Array | Lent)[] = [];
   #filled = 0;
   #isUnderWay = false;
   #failure: { readonly error: unknown } | null = null;
@@ -127,8 +147,7 @@ class Input implements ThreadHasher {
   #digest: Digest | null = null;
   #ended = false;
 
-  constructor(pieces: Uint8Array[], line: Line) {
-    this.#free = pieces;
+  constructor(line: Line) {
     this.#line = line;
   }
 
@@ -136,6 +155,7 @@ class Input implements ThreadHasher {
     let rest = bytes;
     // What was dropped must not wake the thread again.
     while (rest.length > 0 && !this.#ended) {
+      this.#free ??= this.#line.pieces();
       const piece = this.#free[0];
       if (piece === undefined) return this.#updateLater(rest);
       const taken = Math.min(rest.length, PIECE_SIZE_BYTES - this.#filled);
@@ -145,6 +165,25 @@ class Input implements ThreadHasher {
       if (this.#filled === PIECE_SIZE_BYTES) this.#handOver();
     }
     return undefined;
+  }
+
+  lend(bytes: Uint8Array): Promise<void> {
+    if (this.#ended) return Promise.reject(dropped());
+    if (this.#failure !== null) return Promise.reject(this.#failure.error);
+    if (this.#filled > 0) this.#handOver();
+    this.#isUnderWay = true;
+    return new Promise((resolve, reject) => {
+      this.#line.waits(true);
+      const answered = (settle: () => void) => () => {
+        this.#line.waits(false);
+        settle();
+      };
+      this.#sent.push({
+        resolve: answered(resolve),
+        reject: (error) => answered(() => reject(error))(),
+      });
+      this.#line.send(bytes, 'not yet');
+    });
   }
 
   async digest(): Promise<Digest> {
@@ -161,38 +200,40 @@ class Input implements ThreadHasher {
     if (this.#ended) return;
     if (this.#isUnderWay) this.#line.send(null, 'drop');
     // Pieces that are being hashed are not handed to another input; they are garbage once the thread lets go of them.
-    this.#sent.length = 0;
     this.#end();
-    this.fail(new Error('the hasher was dropped'));
+    this.fail(dropped());
   }
 
   hear(digest: Digest | undefined): void {
     const hashed = this.#sent.shift();
-    if (hashed !== undefined) this.#free.push(hashed);
+    if (hashed instanceof Uint8Array) this.#free?.push(hashed);
+    else hashed?.resolve();
     this.#digest = digest ?? null;
     this.#wake?.();
   }
 
   fail(error: unknown): void {
     this.#failure = { error };
+    for (const sent of this.#sent.splice(0)) if ('reject' in sent) sent.reject(error);
     this.#wake?.();
   }
 
   async #updateLater(rest: Uint8Array): Promise<void> {
-    while (this.#free.length === 0) await this.#news();
+    while (this.#free?.length === 0) await this.#news();
     await this.update(rest);
   }
 
   /** What fits one piece is not worth a round trip. */
   #digestHere(): Digest {
     const hasher = createHasher();
-    hasher.update((this.#free[0] as Uint8Array).subarray(0, this.#filled));
+    const piece = this.#free?.[0];
+    if (piece !== undefined) hasher.update(piece.subarray(0, this.#filled));
     this.#end();
     return hasher.digest();
   }
 
   #handOver(): void {
-    const piece = this.#free.shift();
+    const piece = this.#free?.shift();
     if (piece === undefined) return;
     this.#sent.push(piece);
     this.#isUnderWay = true;
@@ -216,6 +257,6 @@ class Input implements ThreadHasher {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#line.ended(this.#free);
+    this.#line.ended(this.#free ?? []);
   }
 }

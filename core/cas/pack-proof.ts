@@ -1,0 +1,103 @@
+/**
+ * Proves a pack of somebody who is not trusted. Promise: what is returned was read from a pack whose every byte was accounted for and whose every
+ * frame proved itself.
+ */
+import { createHasher, type Hasher } from '../digest.ts';
+import { DatamonError, hasCode } from '../errors.ts';
+import type { ContainerId } from '../keys.ts';
+import type { ByteQueue } from './byte-queue.ts';
+import {
+  CONTAINER_HEADER_SIZE_BYTES,
+  CONTAINER_TRAILER_SIZE_BYTES,
+  parseHeader,
+  parseSections,
+  parseTrailer,
+  SECTION,
+  TRAILER_DIGESTED_SIZE_BYTES,
+  type Trailer,
+} from './container-format.ts';
+import { checkTrailer, openTables, takeFrame } from './container-reader.ts';
+import { encodeFrameTable, type FrameEntry } from './frame-table.ts';
+
+/** Tables of the most frames a pack can hold, and then some. */
+const PACK_TABLES_SIZE_MAX_BYTES = 32 * 1024 * 1024;
+
+export interface ParsedPack {
+  readonly trailer: Trailer;
+  readonly tables: Buffer;
+  readonly frameCount: number;
+}
+
+/** Reads a pack to its end. INVALID unless it is an intact pack `id` of `sizeBytes`. */
+export async function provePack(
+  queue: ByteQueue,
+  id: ContainerId,
+  sizeBytes: number,
+): Promise<ParsedPack> {
+  return await asInvalid(`the pack ${id}`, () => parsePack(queue, id, sizeBytes));
+}
+
+async function parsePack(
+  queue: ByteQueue,
+  id: ContainerId,
+  sizeBytes: number,
+): Promise<ParsedPack> {
+  const hasher = createHasher();
+  const what = `the pack ${id}`;
+  const head = await queue.take(CONTAINER_HEADER_SIZE_BYTES);
+  hasher.update(head);
+  const name = parseHeader(head, what);
+  if (name.kind !== 'pack' || name.id !== id) {
+    throw new DatamonError('CORRUPT', `${what} is in truth the ${name.kind} ${name.id}`);
+  }
+  const frames = await parseFrames(queue, id, hasher);
+  const framesEnd = queue.takenBytes;
+  const tablesLength = sizeBytes - framesEnd - CONTAINER_TRAILER_SIZE_BYTES;
+  if (tablesLength < 0 || tablesLength > PACK_TABLES_SIZE_MAX_BYTES) {
+    throw new DatamonError('CORRUPT', `${what} has no room for its tables`);
+  }
+  const tables = Buffer.from(await queue.take(tablesLength));
+  const end = await queue.take(CONTAINER_TRAILER_SIZE_BYTES);
+  const trailer = parseTrailer(end, what);
+  checkTrailer(trailer, name, sizeBytes, what);
+  hasher.update(tables);
+  hasher.update(end.subarray(0, TRAILER_DIGESTED_SIZE_BYTES));
+  const table = parseSections(tables, what).get(SECTION.frames);
+  if (trailer.tablesOffset !== framesEnd || !table?.equals(encodeFrameTable(frames))) {
+    throw new DatamonError('CORRUPT', `${what} has tables that are not those of its frames`);
+  }
+  openTables(trailer, tables, sizeBytes, what);
+  if (hasher.digest() !== trailer.wholeDigest) {
+    throw new DatamonError('CORRUPT', `${what} has not the digest that its trailer names`);
+  }
+  return { trailer, tables, frameCount: frames.length };
+}
+
+/** Frames follow each other until what comes next does not begin with the pack's mark. */
+async function parseFrames(
+  queue: ByteQueue,
+  id: ContainerId,
+  hasher: Hasher,
+): Promise<FrameEntry[]> {
+  const mark = Buffer.from(id, 'hex');
+  const frames: FrameEntry[] = [];
+  while ((await queue.peek(mark.length)).equals(mark)) {
+    const frame = await takeFrame(queue, id, 0, `the pack ${id}`, {
+      onBytes: (bytes) => hasher.update(bytes),
+    });
+    if (frame === null) break;
+    const { kind, digest, rawLength, storedLength } = frame;
+    frames.push({ kind, digest, rawLength, storedLength });
+  }
+  return frames;
+}
+
+/** What is damage in a stored container is a lie in one that is offered. */
+async function asInvalid<T>(what: string, parse: () => Promise<T>): Promise<T> {
+  try {
+    return await parse();
+  } catch (error) {
+    if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'UNSUPPORTED')) throw error;
+    throw new DatamonError('INVALID', `${what} was refused: ${error.message}`, { cause: error });
+  }
+}
