@@ -4,6 +4,7 @@
  */
 import { encodeFrame, FRAME_HEADER_SIZE_BYTES } from '../core/cas/frame.ts';
 import type { Digest } from '../core/digest.ts';
+import { isFast } from '../core/fast-paths.ts';
 import { parseChunksHasAnswer } from '../core/meta/api-wire.ts';
 import type { FileUpload } from './file-upload.ts';
 import type { PackSender, SentPack } from './pack-sender.ts';
@@ -97,7 +98,10 @@ export class ChunkSorter {
   }
 
   async #ask(batch: readonly Candidate[]): Promise<ReadonlySet<Digest>> {
-    const digests = [...new Set(batch.map(({ digest }) => digest))];
+    // Whether a file that is one chunk is there was asked before: it is not.
+    const asked = batch.filter(({ upload, digest }) => digest !== upload.source.oid);
+    const digests = [...new Set((isFast('ask-once') ? asked : batch).map(({ digest }) => digest))];
+    if (digests.length === 0) return new Set();
     const basis = new Set(batch.flatMap(({ upload }) => upload.source.basis ?? []));
     const { repo, signal } = this.#options;
     const json = { digests, basis: [...basis].slice(0, BASIS_COUNT_MAX) };

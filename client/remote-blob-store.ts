@@ -11,6 +11,7 @@ import type {
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import { type Digest, parseDigest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
+import { isFast } from '../core/fast-paths.ts';
 import { API_OIDS_COUNT_MAX, parseHasAnswer } from '../core/meta/api-wire.ts';
 import type { Random } from '../core/random.ts';
 import { download } from './download.ts';
@@ -33,6 +34,8 @@ export class RemoteBlobStore implements BlobStore {
   readonly #options: RemoteStoreOptions;
   /** Shared by all puts: the agent makes one for each object. */
   readonly #pace = new PackPace();
+  /** What the last `has` did not find: whoever asked is about to put it. Stored by somebody else meanwhile, it is sent for nothing. */
+  #absent = new Set<Digest>();
 
   constructor(repo: RepoClient, options: RemoteStoreOptions) {
     this.#repo = repo;
@@ -78,7 +81,7 @@ export class RemoteBlobStore implements BlobStore {
       journal: this.#options.journal ?? null,
       pace: this.#pace,
       pool: () => this.#repo.pool(),
-      has: (oids) => this.#has(oids, signal),
+      has: (oids) => this.#hasStill(oids, signal),
       onProgress: options.onProgress,
       onOutcome: (outcome) => outcomes.push(outcome),
       signal,
@@ -91,7 +94,21 @@ export class RemoteBlobStore implements BlobStore {
   }
 
   async has(oids: readonly Digest[]): Promise<ReadonlyMap<Digest, number>> {
-    return await this.#has(oids);
+    const sizes = await this.#has(oids);
+    this.#absent = new Set(oids.filter((oid) => !sizes.has(oid)));
+    return sizes;
+  }
+
+  /** As `has`, without asking again, once, about what it did not find. */
+  async #hasStill(
+    oids: readonly Digest[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<Digest, number>> {
+    if (!isFast('ask-once')) return await this.#has(oids, signal);
+    return await this.#has(
+      oids.filter((oid) => !this.#absent.delete(oid)),
+      signal,
+    );
   }
 
   async #has(oids: readonly Digest[], signal?: AbortSignal): Promise<ReadonlyMap<Digest, number>> {

@@ -15,6 +15,7 @@ import type { PoolParameters } from '../core/cas/pool.ts';
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import type { Digest } from '../core/digest.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
+import { isFast } from '../core/fast-paths.ts';
 import type { RecordAnswer } from '../core/meta/api-wire.ts';
 import { BaseRecipes } from './base-recipes.ts';
 import { ChunkSorter } from './chunk-sorter.ts';
@@ -23,6 +24,7 @@ import { PackSender, type PackSenderOptions } from './pack-sender.ts';
 import { recordUploads } from './record-call.ts';
 import { ResumedPacks } from './resumed-packs.ts';
 import { windows } from './source-windows.ts';
+import { mismatch, notTaken, readError } from './upload-errors.ts';
 
 /** Sources asked about at once. */
 const WINDOW_COUNT_MAX = 10_000;
@@ -56,6 +58,7 @@ export class UploadRun {
   #chunker: Promise<Chunker> | null = null;
   #group: FileUpload[] = [];
   #groupBytes = 0;
+  #posted: Posted | null = null;
   #counted = { packs: 0, requests: 0 };
   /** The first failure that no other file can escape. */
   #fatal: DatamonError | null = null;
@@ -81,6 +84,7 @@ export class UploadRun {
       }
       this.#checkCancelled();
     } finally {
+      await this.#posted?.answer.catch(() => undefined);
       await this.#sender.close();
     }
   }
@@ -98,9 +102,12 @@ export class UploadRun {
         else await this.#take(source, settle);
       }
       await this.#record(settle);
+      await this.#settlePosted(settle);
     } catch (error) {
       if (!(error instanceof DatamonError) || hasCode(error, 'CANCELLED')) throw error;
       this.#fatal ??= error;
+      // The group before may have been recorded all the same.
+      await this.#settlePosted(settle).catch(() => undefined);
       for (const source of open) this.#options.onOutcome({ oid: source.oid, error });
     }
   }
@@ -176,27 +183,49 @@ export class UploadRun {
     if (actual !== source.oid) throw mismatch(upload, `bytes of ${actual}`);
   }
 
-  /** Has the group recorded, sending again what turns out to be missing. */
+  /** Has the group recorded, and the one before it settled: while the server records the one, the next is read. */
   async #record(settle: Settle): Promise<void> {
-    let uploads: readonly FileUpload[] = this.#group;
+    const uploads = this.#group;
     this.#group = [];
     this.#groupBytes = 0;
-    for (let round = 0; uploads.length > 0; round += 1) {
-      await this.#sorter.flush();
-      await this.#sender.seal();
-      const answer = await this.#postOrResend(uploads);
+    await this.#sorter.flush();
+    await this.#sender.seal();
+    await this.#settlePosted(settle);
+    if (uploads.length === 0) return;
+    this.#posted = this.#post(uploads);
+    if (!isFast('record-ahead')) await this.#settlePosted(settle);
+  }
+
+  /** Waits for the answer about the group that was posted, and sends again what turns out to be missing. */
+  async #settlePosted(settle: Settle): Promise<void> {
+    let posted = this.#posted;
+    this.#posted = null;
+    for (let round = 0; posted !== null; round += 1) {
+      const { uploads } = posted;
+      const answer = await this.#answerOf(posted);
       // Before anybody is told: who was told may end this process.
       await this.#forgetRecorded(uploads, answer);
       const open = this.#settleAnswered(uploads, answer, settle);
-      uploads = open;
-      if (uploads.length > 0) uploads = await this.#again({ uploads, answer, round, settle });
+      if (open.length === 0) return;
+      const again = await this.#again({ uploads: open, answer, round, settle });
+      if (again.length === 0) return;
+      await this.#sorter.flush();
+      await this.#sender.seal();
+      posted = this.#post(again);
     }
   }
 
+  #post(uploads: readonly FileUpload[]): Posted {
+    const answer = recordUploads(uploads, this.#options);
+    // Whoever settles it hears of it.
+    answer.catch(() => undefined);
+    return { uploads, answer };
+  }
+
   /** A ticket of an interrupted put may have been refused: then what came with such tickets is missing. */
-  async #postOrResend(uploads: readonly FileUpload[]): Promise<RecordAnswer> {
+  async #answerOf({ uploads, answer }: Posted): Promise<RecordAnswer> {
     try {
-      return await recordUploads(uploads, this.#options);
+      return await answer;
     } catch (error) {
       const missing = hasCode(error, 'INVALID') ? await this.#resumed.giveUp(uploads) : [];
       if (missing.length === 0) throw error;
@@ -284,32 +313,10 @@ export class UploadRun {
   }
 }
 
+/** A group that the server was asked to record. */
+interface Posted {
+  readonly uploads: readonly FileUpload[];
+  readonly answer: Promise<RecordAnswer>;
+}
+
 type Settle = (source: BlobSource, outcome: PutOutcome) => void;
-
-function mismatch(upload: FileUpload, found: string): DatamonError {
-  const { oid, sizeBytes } = upload.source;
-  return new DatamonError(
-    'MISMATCH',
-    `${upload.label} is not what was announced: expected ${sizeBytes} bytes of ${oid}, read ${found}`,
-    { hint: 'It changed while it was read. Run the push again.' },
-  );
-}
-
-function readError(upload: FileUpload, cause: unknown): DatamonError {
-  if (cause instanceof DatamonError) return cause;
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const isAbsent = code === 'ENOENT';
-  return new DatamonError(
-    isAbsent ? 'NOT_FOUND' : 'UNAVAILABLE',
-    `cannot read ${upload.label}: ${isAbsent ? 'it is not there' : message}`,
-    { cause },
-  );
-}
-
-function notTaken(upload: FileUpload, answer: RecordAnswer): PutOutcome {
-  const { oid } = upload.source;
-  const count = answer.missing.length;
-  const message = `${upload.label}: the server still misses ${count} chunks after they were sent`;
-  const hint = 'Run the push again; if this stays, run: datamon doctor';
-  return { oid, error: new DatamonError('INCOMPLETE', message, { hint }) };
-}

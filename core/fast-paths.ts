@@ -27,6 +27,10 @@ export const FAST_PATHS = [
   'fetch-ahead',
   /** A large file's recipe is told to a server by the one of its previous version. */
   'recipe-copies',
+  /** The store is asked about all pages of a small tree at once, about no file twice, and about none as its only chunk. */
+  'ask-once',
+  /** The next files are read while the server records those before. */
+  'record-ahead',
   /** git-lfs does not ask again for the many files of a push that the hook stored. */
   'one-pass-push',
   /** A tree is edited where its changes are known. */

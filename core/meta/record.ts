@@ -262,15 +262,20 @@ function checkPath(path: RawPath): void {
   });
 }
 
-/** Asked level by level from the root: what lies below a stored page is stored. */
+/** Pages that are all asked about at once. Of a larger tree most are stored, as a rule, and a level tells of all below. */
+const ASKED_AT_ONCE_COUNT_MAX = 128;
+
+/** Asked level by level from the root, or all at once where they are few: what lies below a stored page is stored. */
 async function unstoredPages(
   pages: Repository['pages'],
   tree: BuiltTree,
 ): Promise<readonly BuiltPage[]> {
   const byDigest = new Map(tree.pages.map((page) => [page.digest, page]));
   const unstored = new Set<Digest>();
+  const isSmall = byDigest.size <= ASKED_AT_ONCE_COUNT_MAX && isFast('ask-once');
+  const all = isSmall ? await pages.hasPages([...byDigest.keys()]) : null;
   for (let level: readonly Digest[] = [tree.root]; level.length > 0; ) {
-    const stored = await pages.hasPages(level);
+    const stored = all ?? (await pages.hasPages(level));
     const fresh = level.filter((digest) => !stored.has(digest));
     for (const digest of fresh) unstored.add(digest);
     level = fresh.flatMap((digest) => byDigest.get(digest)?.children ?? []);

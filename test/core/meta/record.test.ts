@@ -1,6 +1,7 @@
 /** Recording: what is sent, what is asked for, what is missing, what it must have cost. */
 import { expect } from 'chai';
 import { digestOf, EMPTY_DIGEST } from '../../../core/digest.ts';
+import { FAST_PATHS_OFF, switchOffFastPaths } from '../../../core/fast-paths.ts';
 import type { Entry, RawPath } from '../../../core/meta/model.ts';
 import {
   estimateReceipt,
@@ -52,16 +53,34 @@ describe('core/meta/record', () => {
     expect(totals.fileCount).to.equal(3);
   });
 
-  it('sends the pages that are new, and asks for none below a stored one', async () => {
+  for (const off of ['', 'ask-once']) {
+    describe(`of a few pages${off && `, without ${off}`}`, () => {
+      before(() => switchOffFastPaths({ [FAST_PATHS_OFF]: off }));
+      after(() => switchOffFastPaths(process.env));
+
+      it('sends those that are new, and asks about all at once, or about none below a stored one', async () => {
+        const world = createWorld();
+        const list = many(20_000);
+        const first = await world.bundle(list);
+        expect(first.newPages).to.be.within(20, 128);
+        world.pages.asked.length = 0;
+        const second = await world.bundle(list.with(500, entryOf('f000500', 'edited')));
+        expect(second.newPages).to.equal(2);
+        // Level by level: the root alone, then what it lists.
+        const asked = off === '' ? [first.newPages] : [1, first.newPages - 1];
+        expect(world.pages.asked).to.deep.equal(asked);
+        world.pages.asked.length = 0;
+        await world.bundle(list, 'the same files by another message');
+        expect(world.pages.asked).to.deep.equal([off === '' ? first.newPages : 1]);
+      });
+    });
+  }
+
+  it('asks about many pages level by level', async () => {
     const world = createWorld();
-    const list = many(20_000);
+    const list = many(120_000);
     const first = await world.bundle(list);
-    expect(first.newPages).to.be.greaterThan(20);
-    world.pages.asked.length = 0;
-    const second = await world.bundle(list.with(500, entryOf('f000500', 'edited')));
-    expect(second.newPages).to.equal(2);
-    // The root alone, then what it lists.
-    expect(world.pages.asked).to.deep.equal([1, first.newPages - 1]);
+    expect(first.newPages).to.be.greaterThan(128);
     world.pages.asked.length = 0;
     await world.bundle(list, 'the same files by another message');
     expect(world.pages.asked).to.deep.equal([1]);
