@@ -58,7 +58,7 @@ async function absentFiles(
     const oid = entry.kind === 'lfs' ? storedOid(entry) : null;
     if (oid === null) continue;
     count += 1;
-    if ((await store.find(oid, entry.sizeBytes)) === null) batch.set(oid, displayPath(entry.path));
+    if (store.find(oid, entry.sizeBytes) === null) batch.set(oid, displayPath(entry.path));
     if (batch.size >= OID_BATCH_COUNT) await ask();
   }
   if (batch.size > 0) await ask();

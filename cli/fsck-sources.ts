@@ -68,7 +68,7 @@ async function openClone(clone: GitRepository) {
     sizeBytes: number,
     commits: readonly GitSha[],
   ): Promise<Opener> => {
-    const path = await lfs.find(oid, sizeBytes);
+    const path = lfs.find(oid, sizeBytes);
     if (path !== null) return () => readLfsObject(path, oid);
     for (const each of commits.slice(0, COMMITS_TRIED_MAX)) {
       const sha = (await commit(each))?.gitBlobs.get(oid);

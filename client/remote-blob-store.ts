@@ -8,6 +8,7 @@ import type {
   PutOutcome,
   Receipt,
 } from '../core/cas/blob-store.ts';
+import { inParallel } from '../core/cas/concurrency.ts';
 import type { UploadJournal } from '../core/cas/upload-journal.ts';
 import { type Digest, parseDigest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
@@ -19,6 +20,8 @@ import { OutcomeQueue } from './outcome-queue.ts';
 import { PackPace } from './pack-sender.ts';
 import type { RepoClient } from './repo-client.ts';
 import { UploadRun } from './upload-run.ts';
+
+const QUESTIONS_AT_A_TIME = 4;
 
 export interface RemoteStoreOptions {
   readonly spoolDir: string;
@@ -113,14 +116,21 @@ export class RemoteBlobStore implements BlobStore {
 
   async #has(oids: readonly Digest[], signal?: AbortSignal): Promise<ReadonlyMap<Digest, number>> {
     const sizes = new Map<Digest, number>();
-    for (let start = 0; start < oids.length; start += API_OIDS_COUNT_MAX) {
-      const json = { oids: oids.slice(start, start + API_OIDS_COUNT_MAX) };
+    await inParallel(slices(oids, API_OIDS_COUNT_MAX), QUESTIONS_AT_A_TIME, async (asked) => {
+      const json = { oids: asked };
       const { objects } = await this.#repo.send(
         { method: 'POST', path: '/objects/has', json, signal },
         parseHasAnswer,
       );
       for (const { oid, size } of objects) sizes.set(oid, size);
-    }
+    });
     return sizes;
   }
+}
+
+function slices<T>(all: readonly T[], countMax: number): readonly (readonly T[])[] {
+  const count = Math.ceil(all.length / countMax);
+  return Array.from({ length: count }, (_, index) =>
+    all.slice(index * countMax, (index + 1) * countMax),
+  );
 }

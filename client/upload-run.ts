@@ -29,7 +29,9 @@ import { mismatch, notTaken, readError } from './upload-errors.ts';
 /** Sources asked about at once. */
 const WINDOW_COUNT_MAX = 10_000;
 /** Files recorded by one call: few enough that an outcome is not long in coming, many enough that packs fill. */
-const GROUP_COUNT_MAX = 4_096;
+const GROUP_COUNT_MAX = 2_048;
+/** Groups whose recording is waited for before the next one is posted. */
+const POSTED_COUNT_MAX = 3;
 const GROUP_SIZE_MAX_BYTES = 256 * 1024 * 1024;
 /** How often chunks that the server turns out to miss are sent again. */
 const MISSING_ROUND_COUNT_MAX = 3;
@@ -58,7 +60,8 @@ export class UploadRun {
   #chunker: Promise<Chunker> | null = null;
   #group: FileUpload[] = [];
   #groupBytes = 0;
-  #posted: Posted | null = null;
+  /** Oldest first. */
+  readonly #posted: Posted[] = [];
   #counted = { packs: 0, requests: 0 };
   /** The first failure that no other file can escape. */
   #fatal: DatamonError | null = null;
@@ -84,7 +87,7 @@ export class UploadRun {
       }
       this.#checkCancelled();
     } finally {
-      await this.#posted?.answer.catch(() => undefined);
+      await Promise.allSettled(this.#posted.map(({ answer }) => answer));
       await this.#sender.close();
     }
   }
@@ -102,12 +105,12 @@ export class UploadRun {
         else await this.#take(source, settle);
       }
       await this.#record(settle);
-      await this.#settlePosted(settle);
+      await this.#settlePosted(settle, 0);
     } catch (error) {
       if (!(error instanceof DatamonError) || hasCode(error, 'CANCELLED')) throw error;
       this.#fatal ??= error;
-      // The group before may have been recorded all the same.
-      await this.#settlePosted(settle).catch(() => undefined);
+      // Groups before may have been recorded all the same.
+      await this.#settlePosted(settle, 0).catch(() => undefined);
       for (const source of open) this.#options.onOutcome({ oid: source.oid, error });
     }
   }
@@ -183,24 +186,29 @@ export class UploadRun {
     if (actual !== source.oid) throw mismatch(upload, `bytes of ${actual}`);
   }
 
-  /** Has the group recorded, and the one before it settled: while the server records the one, the next is read. */
+  /** Has the group recorded, and an older one settled: while the server records, the next are read. */
   async #record(settle: Settle): Promise<void> {
     const uploads = this.#group;
     this.#group = [];
     this.#groupBytes = 0;
     await this.#sorter.flush();
     await this.#sender.seal();
-    await this.#settlePosted(settle);
     if (uploads.length === 0) return;
-    this.#posted = this.#post(uploads);
-    if (!isFast('record-ahead')) await this.#settlePosted(settle);
+    await this.#settlePosted(settle, POSTED_COUNT_MAX - 1);
+    this.#posted.push(this.#post(uploads));
+    if (!isFast('record-ahead')) await this.#settlePosted(settle, 0);
   }
 
-  /** Waits for the answer about the group that was posted, and sends again what turns out to be missing. */
-  async #settlePosted(settle: Settle): Promise<void> {
-    let posted = this.#posted;
-    this.#posted = null;
-    for (let round = 0; posted !== null; round += 1) {
+  /** Settles the oldest groups, until no more than `countMax` are waited for. */
+  async #settlePosted(settle: Settle, countMax: number): Promise<void> {
+    while (this.#posted.length > countMax) {
+      await this.#settleGroup(this.#posted.shift() as Posted, settle);
+    }
+  }
+
+  /** Waits for the answer about a group, and sends again what turns out to be missing. */
+  async #settleGroup(first: Posted, settle: Settle): Promise<void> {
+    for (let posted = first, round = 0; ; round += 1) {
       const { uploads } = posted;
       const answer = await this.#answerOf(posted);
       // Before anybody is told: who was told may end this process.

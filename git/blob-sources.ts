@@ -1,4 +1,5 @@
 /** Bytes of a bundle's files on this machine, and their way into a store: each oid once, previous versions named as basis. */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { BlobSource, BlobStore, PutOptions, Receipt } from '../core/cas/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { type DatamonError, hasCode } from '../core/errors.ts';
@@ -7,6 +8,9 @@ import { displayPath } from '../core/meta/raw-path.ts';
 import { TRUE_OBJECTS } from './commit.ts';
 import type { Git } from './git.ts';
 import { type LfsStore, readLfsObject } from './lfs-store.ts';
+
+/** Files looked for before signals are heard again. */
+const LOOKED_FOR_AT_ONCE = 256;
 
 /** A file that a store should hold. */
 export interface WantedBlob {
@@ -30,8 +34,9 @@ export async function findSources(
 ): Promise<{ readonly sources: readonly BlobSource[]; readonly absent: readonly WantedBlob[] }> {
   const sources: BlobSource[] = [];
   const absent: WantedBlob[] = [];
-  for (const blob of wanted) {
-    const open = await opener(places, blob);
+  for (const [index, blob] of wanted.entries()) {
+    if (index % LOOKED_FOR_AT_ONCE === LOOKED_FOR_AT_ONCE - 1) await turn();
+    const open = opener(places, blob);
     if (open === null) absent.push(blob);
     else {
       const { oid, sizeBytes, basis } = blob;
@@ -41,11 +46,8 @@ export async function findSources(
   return { sources, absent };
 }
 
-async function opener(
-  places: BlobPlaces,
-  { oid, sizeBytes }: WantedBlob,
-): Promise<BlobSource['open'] | null> {
-  const file = await places.lfs.find(oid, sizeBytes);
+function opener(places: BlobPlaces, { oid, sizeBytes }: WantedBlob): BlobSource['open'] | null {
+  const file = places.lfs.find(oid, sizeBytes);
   if (file !== null) return (options) => readLfsObject(file, oid, options);
   const sha = places.gitBlobs.get(oid);
   if (sha === undefined) return null;

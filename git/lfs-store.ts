@@ -1,5 +1,6 @@
 /** Where git-lfs keeps objects on this machine. Read only: nothing here writes into git-lfs's folders. */
-import { readFile, stat } from 'node:fs/promises';
+import { type Stats, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { ByteStream } from '../core/bytes.ts';
 import type { OpenOptions } from '../core/cas/blob-store.ts';
@@ -14,7 +15,7 @@ export interface LfsStore {
   /** Where the object of an oid is, or would be. */
   pathOf(oid: Digest): string;
   /** The file that holds the object with exactly this size, in this clone or one it borrows objects from; else null. */
-  find(oid: Digest, sizeBytes: number): Promise<string | null>;
+  find(oid: Digest, sizeBytes: number): string | null;
 }
 
 const objectPath = (folder: string, oid: Digest): string =>
@@ -28,15 +29,24 @@ export async function openLfsStore(repo: GitRepository): Promise<LfsStore> {
   return {
     folder,
     pathOf: (oid) => objectPath(folder, oid),
-    find: async (oid, sizeBytes) => {
+    find: (oid, sizeBytes) => {
       for (const candidate of folders) {
         const path = objectPath(candidate, oid);
-        const found = await stat(path).catch(() => null);
+        const found = statOf(path);
         if (found?.isFile() && found.size === sizeBytes) return path;
       }
       return null;
     },
   };
+}
+
+/** At once: of ten thousand files, turns of the event loop took longer than the kernel's answers. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** `git clone --reference` lends git objects; git-lfs takes the LFS objects beside them too. */

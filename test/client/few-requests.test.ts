@@ -12,7 +12,7 @@ import { seededBytes } from '../support/splitmix64.ts';
 /** Less than the pool's smallest chunk, so each file is one. */
 const SMALL_SIZE_BYTES = 500;
 /** One more than a group takes. */
-const MANY_COUNT = 4097;
+const MANY_COUNT = 2049;
 
 const small = (seed: number): Buffer => seededBytes(seed, SMALL_SIZE_BYTES);
 const countsOf = (api: FakeApi) =>
