@@ -12,6 +12,7 @@ import {
   FRAME_HEADER_SIZE_BYTES,
   FRAME_RAW_SIZE_MAX_BYTES,
 } from '../core/cas/frame.ts';
+import { KeptPages } from '../core/cas/kept-pages.ts';
 import { type Digest, digestOf, parseDigest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
 import { API_OIDS_COUNT_MAX, parseRecordAnswer } from '../core/meta/api-wire.ts';
@@ -27,6 +28,7 @@ export class RemotePageStore implements PageStore {
   readonly #options: RemoteStoreOptions;
   /** What the last `hasPages` did not find: whoever asked is about to put it, and need not ask twice. */
   #absent = new Set<Digest>();
+  readonly #kept = new KeptPages();
 
   constructor(repo: RepoClient, options: RemoteStoreOptions) {
     this.#repo = repo;
@@ -34,6 +36,8 @@ export class RemotePageStore implements PageStore {
   }
 
   async getPage(page: Digest): Promise<Uint8Array> {
+    const kept = this.#kept.get(page);
+    if (kept !== null) return kept;
     const url = this.#repo.url(`/pages/${parseDigest(page)}`);
     const bytes = await this.#repo.api.read({ method: 'GET', url }, (answer) =>
       collect(answer.body, FRAME_RAW_SIZE_MAX_BYTES),
@@ -70,8 +74,9 @@ export class RemotePageStore implements PageStore {
     for (const page of have) byDigest.delete(page);
     let receipt = EMPTY_RECEIPT;
     if (byDigest.size > 0) receipt = await this.#send(byDigest);
-    for (const page of byDigest.keys()) {
+    for (const [page, bytes] of byDigest) {
       this.#absent.delete(page);
+      this.#kept.keep(page, bytes);
     }
     const requestCount = this.#repo.api.requestCount - requestsBefore;
     return { ...receipt, logicalBytes: sumOf(pages), requestCount };

@@ -37,6 +37,8 @@ export const FAST_PATHS = [
   'tree-edit',
   /** Who is to store a file does not list what is stored where that was done a moment ago. */
   'recent-listing',
+  /** Tree pages that were just sent to a server are not asked for. */
+  'kept-pages',
   /** A log's head is guessed before it is read. */
   'head-guess',
   /** A record that was found is kept as it was read. */

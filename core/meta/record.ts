@@ -31,7 +31,7 @@ import { entries } from './tree-reader.ts';
 
 /** Pages sent at once; the rest follows, children first. */
 const PAGE_BATCH_SIZE_BYTES = 64 * 1024 * 1024;
-const OID_BATCH_COUNT = 10_000;
+const OID_BATCH_COUNT = 20_000;
 
 /** All files of a commit, or what changed since a tree that is stored; each path once. */
 export type CommitContent =

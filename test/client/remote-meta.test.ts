@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { listRepositories, openRepositoryUrl } from '../../client/open.ts';
 import type { TokenSource } from '../../client/session.ts';
 import { type Digest, digestOf } from '../../core/digest.ts';
+import { isFast } from '../../core/fast-paths.ts';
 import type { GitSha, PushId } from '../../core/keys.ts';
 import type {
   Announcement,
@@ -415,10 +416,16 @@ describe('remote page store', () => {
     const receipt = await repository.pages.putPages(pages);
     expect(receipt.packCount).to.equal(1);
     expect(receipt.newBytes).to.equal(pages.reduce((sum, page) => sum + page.length, 0));
-    for (const page of pages) {
-      const back = await repository.pages.getPage(digestOf(page));
-      expect(Buffer.from(back).equals(page)).to.equal(true);
+    const other = await openQuick(api.url);
+    for (const { pages: store } of [repository, other]) {
+      for (const page of pages) {
+        const back = await store.getPage(digestOf(page));
+        expect(Buffer.from(back).equals(page)).to.equal(true);
+      }
     }
+    // Whoever sent them has them.
+    const asked = api.seen.filter(({ path }) => /^\/pages\/[0-9a-f]/.test(path)).length;
+    expect(asked).to.equal(isFast('kept-pages') ? pages.length : 2 * pages.length);
   });
 
   it('sends no page that is there', async () => {
