@@ -150,13 +150,13 @@ export function peersFor(
   return oursAndFirst(programs, where.peers).filter(({ hasNetwork }) => hasNetwork);
 }
 
-/** datamon, and of those peers the first one that is here: where the others would take an hour and no target names them. */
+/** datamon by its agent, and of those peers the first one that is here: where the others would take an hour and no target names them. */
 export function oursAndFirst(
   programs: readonly LfsProgram[],
   peers: readonly string[],
 ): readonly LfsProgram[] {
   const first = peers.find((name) => programs.some((program) => program.name === name));
-  return programs.filter(({ name, ours }) => ours || name === first);
+  return programs.filter(({ name, ours, isBasic }) => (ours && isBasic !== true) || name === first);
 }
 
 const firstLine = (text: string): string => (text.split('\n')[0] ?? '').slice(0, 300);

@@ -12,6 +12,8 @@ export interface LfsProgram {
   readonly ours: boolean;
   /** True where a network lies between client and store, so that a delay means something. */
   readonly hasNetwork: boolean;
+  /** True where it is left out of what takes very long: git-lfs asks for every file twice then, one round trip after the other. */
+  readonly isBasic?: boolean;
   probe(rig: Rig): Promise<Presence>;
   /** Starts it on an empty store. */
   start(rig: Rig, options: HostOptions): Promise<LfsHost>;

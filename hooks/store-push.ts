@@ -80,9 +80,11 @@ export async function storePush(
 
 async function bundleRef(push: StorePush, planned: PlannedRef): Promise<BundledRef> {
   const { repository } = push;
-  const bundle = await storeBundle(repository, planned.files);
+  const [bundle, head] = await Promise.all([
+    storeBundle(repository, planned.files),
+    headOf(repository, planned.ref, push.remote),
+  ]);
   await remember(push.repo, bundle);
-  const head = await headOf(repository, planned.ref, push.remote);
   const base = completeBase(head);
   const { wanted, gitBlobs } = await wantedOf(repository, { bundle, base });
   const held = await repository.blobs.has(planned.passing.map(({ oid }) => oid));

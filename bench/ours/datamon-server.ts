@@ -22,6 +22,7 @@ export const datamonBasic: LfsProgram = {
   name: 'datamon-basic',
   ours: true,
   hasNetwork: true,
+  isBasic: true,
   probe: probeDatamon,
   start: (rig, options) => startDatamon(rig, options, 'basic'),
 };

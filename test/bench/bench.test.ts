@@ -78,6 +78,7 @@ describe('bench: turns', () => {
   it('lets everybody take part near by; far away ours and the first peer that is here, over networks', () => {
     const programs = [
       program('datamon', true, true),
+      { ...program('basic', true, true), isBasic: true },
       program('straight', true, false),
       program('second', false, true),
       program('third', false, true),
@@ -86,7 +87,7 @@ describe('bench: turns', () => {
       peersFor(programs, { roundTripMs, peers: ['first', 'second', 'third'] }).map(
         ({ name }) => name,
       );
-    expect(names(0)).to.have.length(4);
+    expect(names(0)).to.have.length(5);
     expect(names(20)).to.deep.equal(['datamon', 'second']);
     const few = oursAndFirst(programs, ['third', 'second']).map(({ name }) => name);
     expect(few).to.deep.equal(['datamon', 'straight', 'third']);
