@@ -124,9 +124,30 @@ export const CONTENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'claimed counts as verified',
     file: 'core/cas/segment-index.ts',
-    find: "filter(({ state }) => state === 'verified') ?? []",
-    replace: 'filter(() => true) ?? []',
+    find: "tables.find(bytes, kind).filter(({ state }) => state === 'verified');",
+    replace: 'tables.find(bytes, kind);',
     tests: TRUST,
+  },
+  {
+    name: 'a listing is recent for ever',
+    file: 'core/cas/segment-index.ts',
+    find: 'return now - this.#listedAtMs < RECENT_LISTING_MS;',
+    replace: 'return now >= 0;',
+    tests: COMMIT,
+  },
+  {
+    name: 'small files are believed unhashed',
+    file: 'core/cas/read-small.ts',
+    find: 'if (digestOf(whole) !== oid) return;',
+    replace: '',
+    tests: ['test/core/cas/ingest.test.ts'],
+  },
+  {
+    name: 'copies of any base are believed',
+    file: 'core/cas/recipe-copies.ts',
+    find: 'if (chunks !== null && digestOf(encodeChunkList(chunks)) === recipe) return chunks;',
+    replace: 'if (chunks !== null) return chunks;',
+    tests: ['test/core/cas/recipe-copies.test.ts'],
   },
   {
     name: 'absent is said without asking the store',
