@@ -35,7 +35,7 @@ const POSTED_COUNT_MAX = 3;
 const GROUP_SIZE_MAX_BYTES = 256 * 1024 * 1024;
 /** How often chunks that the server turns out to miss are sent again. */
 const MISSING_ROUND_COUNT_MAX = 3;
-/** The chunker reads into buffers of 1 MiB; a chunk of a smaller file is copied out, or it would keep one alive. */
+/** A chunk of a file smaller than this is copied out of a buffer that is mostly others': waiting to be sent, it would keep all of it alive. */
 const COPY_SIZE_MAX_BYTES = 1024 * 1024;
 
 export interface UploadRunOptions extends Omit<PackSenderOptions, 'onStored'> {
@@ -174,7 +174,9 @@ export class UploadRun {
       sizeBytes += chunk.bytes.length;
       if (sizeBytes > source.sizeBytes)
         throw mismatch(upload, `more than ${source.sizeBytes} bytes`);
-      const bytes = source.sizeBytes < COPY_SIZE_MAX_BYTES ? Buffer.from(chunk.bytes) : chunk.bytes;
+      const isGuest = chunk.bytes.buffer.byteLength > 2 * chunk.bytes.length;
+      const isCopied = isGuest && source.sizeBytes < COPY_SIZE_MAX_BYTES;
+      const bytes = isCopied ? Buffer.from(chunk.bytes) : chunk.bytes;
       upload.append(digest);
       const candidate = { upload, digest, bytes, release };
       if (wanted === 'all') await this.#sorter.add(candidate);

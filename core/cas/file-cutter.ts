@@ -1,9 +1,10 @@
 /**
- * A large file in one pass: its chunks, their digests and its own. Promises: bytes are read once, straight into memory that the threads which
- * cut and hash them share; the slabs ahead of the reader are few; no slab is filled again before chunks and hasher are done with it.
+ * A file in one pass: its chunks, their digests and its own. Promises: bytes are read once, those of a large one straight into memory that the
+ * threads which cut and hash them share; the slabs ahead of the reader are few; no slab is filled again before chunks and hasher are done with it.
  */
 import type { ByteStream } from '../bytes.ts';
-import { type Digest, digestOf } from '../digest.ts';
+import { type Digest, digestOf, EMPTY_DIGEST } from '../digest.ts';
+import { isFast } from '../fast-paths.ts';
 import type { OpenOptions } from './blob-store.ts';
 import { type Chunker, chunks } from './chunker.ts';
 import { createThreadCutter, cutsBeside, type ThreadCutter } from './cut-thread.ts';
@@ -40,6 +41,8 @@ export interface CutOptions {
 }
 
 export function cutFile(options: CutOptions): CutFile {
+  const isOneChunk = options.sizeBytes <= options.chunker.minBytes;
+  if (isOneChunk && isFast('whole-files')) return wholeFile(options);
   const hasher = createThreadHasher(options.sizeBytes);
   const beside = cutsBeside(options.sizeBytes) ? new SlabCutter(options, hasher) : null;
   return {
@@ -50,6 +53,29 @@ export function cutFile(options: CutOptions): CutFile {
       hasher.drop();
     },
   };
+}
+
+/** A file that is one chunk: its digest is the file's, and its bytes are nobody else's. Of a longer one so much that it shows. */
+function wholeFile({ sizeBytes, open }: CutOptions): CutFile {
+  let digest: Digest = EMPTY_DIGEST;
+  async function* chunk(): AsyncIterable<CutChunk> {
+    const parts: Uint8Array[] = [];
+    let readBytes = 0;
+    for await (const part of open({ buffers: 'given' })) {
+      parts.push(part);
+      readBytes += part.length;
+      if (readBytes > sizeBytes) break;
+    }
+    const [only] = parts;
+    if (only === undefined) return;
+    const bytes =
+      parts.length > 1
+        ? Buffer.concat(parts)
+        : Buffer.from(only.buffer, only.byteOffset, only.length);
+    digest = digestOf(bytes);
+    yield { bytes, digest, release: () => {} };
+  }
+  return { chunks: chunk(), digest: async () => digest, drop: () => {} };
 }
 
 async function* cutHere(

@@ -6,7 +6,7 @@ import { chunks, createChunker } from '../../../core/cas/chunker.ts';
 import { THREAD_CUT_SIZE_MIN_BYTES } from '../../../core/cas/cut-thread.ts';
 import { type CutChunk, cutFile } from '../../../core/cas/file-cutter.ts';
 import { type Digest, digestOf } from '../../../core/digest.ts';
-import { switchOffFastPaths } from '../../../core/fast-paths.ts';
+import { FAST_PATHS_OFF, switchOffFastPaths } from '../../../core/fast-paths.ts';
 import { makeCasWorld, POOL, readBlob } from '../../support/cas-world.ts';
 import { codeOf } from '../../support/code-of.ts';
 import { useFastPaths } from '../../support/fast-paths.ts';
@@ -184,3 +184,44 @@ describe('storing a large file', function () {
     expect((await readBlob(stores, digestOf(bytes))).equals(bytes)).equal(true);
   });
 });
+
+for (const off of ['', 'whole-files']) {
+  describe(`small files in the file cutter${off && `, without ${off}`}`, () => {
+    before(() => switchOffFastPaths({ [FAST_PATHS_OFF]: off }));
+    after(() => switchOffFastPaths(process.env));
+
+    it('gives the chunks and the digest of the whole, around the smallest chunk', async () => {
+      for (const sizeBytes of [0, 1, 500, POOL.minBytes - 1, POOL.minBytes, POOL.minBytes + 1]) {
+        for (const slice of [101, MIB]) {
+          const bytes = seededBytes(sizeBytes % 89, sizeBytes);
+          const file = fileOf(bytes, (options) => sliced(bytes, () => slice, options));
+          const found: Digest[] = [];
+          for await (const chunk of file.chunks) {
+            expect(digestOf(chunk.bytes)).equal(chunk.digest);
+            found.push(chunk.digest);
+            chunk.release();
+          }
+          expect(found).deep.equal(await plainChunks(bytes));
+          expect(await file.digest()).equal(digestOf(bytes));
+          file.drop();
+        }
+      }
+    });
+
+    it('shows that a file is longer than was announced, without reading all of it', async () => {
+      let readBytes = 0;
+      const open = async function* (): ByteStream {
+        for (; readBytes < 64 * MIB; readBytes += 1000) yield Buffer.alloc(1000);
+      };
+      const file = cutFile({ sizeBytes: 1500, chunker: createChunker(POOL), open });
+      let seenBytes = 0;
+      for await (const { bytes } of file.chunks) {
+        seenBytes += bytes.length;
+        if (seenBytes > 1500) break;
+      }
+      expect(seenBytes).above(1500);
+      expect(readBytes).below(2 * MIB);
+      file.drop();
+    });
+  });
+}
