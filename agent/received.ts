@@ -1,5 +1,6 @@
 /** The bytes of a download so far, hashed as they come; the beginning that an interrupted one left is hashed before anything is added. */
 import { createHasher, type Hasher } from '../core/digest.ts';
+import type { DatamonError } from '../core/errors.ts';
 import { throwIfStopped } from './guard.ts';
 import type { DownloadRequest } from './messages.ts';
 import type { TransferOptions } from './session.ts';
@@ -13,9 +14,16 @@ export interface Received {
   readonly hasher: Hasher;
   /** Of these, bytes that an interrupted download left: only the whole digest tells whether they are right. */
   readonly foundBytes: number;
+  /** Why some of them are not in the file; null: they are. */
+  lost: DatamonError | null;
 }
 
-export const nothing = (): Received => ({ bytes: 0, hasher: createHasher(), foundBytes: 0 });
+export const nothing = (): Received => ({
+  bytes: 0,
+  hasher: createHasher(),
+  foundBytes: 0,
+  lost: null,
+});
 
 /** What is in the file already; nothing, and an empty file, where that is more than the object has. */
 export async function beginningOf(
@@ -42,5 +50,5 @@ export async function beginningOf(
     bytes += bytesRead;
     onProgress(bytes);
   }
-  return { bytes, hasher, foundBytes: bytes };
+  return { bytes, hasher, foundBytes: bytes, lost: null };
 }

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ByteStream } from '../core/bytes.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import { downloadBasic, uploadBasic } from './basic-transfer.ts';
+import { BlockWriter } from './block-writer.ts';
 import type { FetchAhead } from './fetch-ahead.ts';
 import { type FileSource, openFileSource } from './file-source.ts';
 import { guarded, STALL_TIMEOUT_MS, throwIfStopped } from './guard.ts';
@@ -13,7 +14,7 @@ import { beginningOf, nothing, type Received } from './received.ts';
 import { type Pauses, type RetryOptions, withRetries } from './retry.ts';
 import type { Route, Routes } from './routes.ts';
 import type { TransferOptions, Transfers } from './session.ts';
-import { fileError, type HeldFile, type TempFile, type TempFiles } from './temp-files.ts';
+import type { HeldFile, TempFile, TempFiles } from './temp-files.ts';
 
 /** Stores retry below us already; plain HTTP does not. */
 const STORE_ATTEMPT_COUNT = 2;
@@ -192,6 +193,8 @@ async function downloadFrom(
     await withRetries(
       retryOptions(options, route, transfer),
       async () => {
+        // What was received and could not be written is not there to go on from.
+        if (received.lost !== null) throw received.lost;
         startedAt = received.bytes;
         if (startedAt === request.sizeBytes && startedAt > 0) return;
         const bytes = bytesFrom(route, request, { start: startedAt, signal: transfer.signal });
@@ -208,11 +211,12 @@ async function downloadFrom(
 
 function bytesFrom(
   route: Route,
-  { oid }: DownloadRequest,
+  { oid, sizeBytes }: DownloadRequest,
   { start, signal }: { readonly start: number; readonly signal: AbortSignal },
 ): ByteStream {
   if (route.kind === 'basic') return downloadBasic(route.action, { start, signal });
-  return start === 0 ? route.blobs.get(oid) : route.blobs.get(oid, { start });
+  // As a range, which nobody hashes on the way: that is done here.
+  return route.blobs.get(oid, { start, end: sizeBytes });
 }
 
 interface Receiver extends TransferOptions {
@@ -222,28 +226,32 @@ interface Receiver extends TransferOptions {
 
 async function receive(bytes: ByteStream, receiver: Receiver): Promise<void> {
   const { file, received, signal, onProgress } = receiver;
-  for await (const piece of bytes) {
-    throwIfStopped(signal);
-    if (received.bytes + piece.length > file.request.sizeBytes) {
-      throw damaged(file.request, `more than ${file.request.sizeBytes} bytes arrived`);
+  const writer = new BlockWriter(file.handle, received.bytes);
+  const settle = async (): Promise<void> => {
+    await writer.flush().catch((failure: DatamonError) => {
+      received.lost = failure;
+      throw failure;
+    });
+  };
+  try {
+    for await (const piece of bytes) {
+      throwIfStopped(signal);
+      if (received.bytes + piece.length > file.request.sizeBytes) {
+        throw damaged(file.request, `more than ${file.request.sizeBytes} bytes arrived`);
+      }
+      await writer.add(piece);
+      received.hasher.update(piece);
+      received.bytes += piece.length;
+      onProgress(received.bytes);
     }
-    await writeAll(file.handle, piece, received.bytes);
-    received.hasher.update(piece);
-    received.bytes += piece.length;
-    onProgress(received.bytes);
+  } catch (error) {
+    // Another attempt goes on behind what was received, so it has to be in the file. Who stopped us closed the file.
+    await settle().catch((failure: unknown) => {
+      throw signal.aborted ? error : failure;
+    });
+    throw error;
   }
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) {
-    const { bytesWritten } = await file
-      .write(bytes, written, bytes.length - written, position + written)
-      .catch((cause: unknown) => {
-        throw fileError(cause, 'cannot write to the LFS folder of this clone');
-      });
-    written += bytesWritten;
-  }
+  await settle();
 }
 
 function damaged({ oid }: DownloadRequest, why: string): DatamonError {

@@ -270,7 +270,7 @@ describe('agent/transfer', () => {
       blobs.breaks.push(30, 20);
       const path = await transfers().download(downloadOf(oid), options());
       expect(await readFile(path, 'utf8')).to.equal(CONTENT);
-      expect(blobs.reads).to.deep.equal([undefined, 30, 50]);
+      expect(blobs.reads).to.deep.equal([0, 30, 50]);
       expect(progress).to.deep.equal([...progress].sort((a, b) => a - b));
     });
 
@@ -324,13 +324,13 @@ describe('agent/transfer', () => {
         damaged.fill(0, KEPT - 4096);
         await leftOf(damaged);
         expect((await get()).equals(LARGE)).to.equal(true);
-        expect(blobs.reads).to.deep.equal([KEPT, undefined]);
+        expect(blobs.reads).to.deep.equal([KEPT, 0]);
       });
 
       it('begins anew where more was left than the object has', async () => {
         await leftOf(Buffer.concat([LARGE, Buffer.from('more')]));
         expect((await get()).equals(LARGE)).to.equal(true);
-        expect(blobs.reads).to.deep.equal([undefined]);
+        expect(blobs.reads).to.deep.equal([0]);
       });
 
       it('is left for the next one where it is stopped again, in this process too', async () => {
@@ -417,6 +417,36 @@ describe('agent/transfer', () => {
       );
       expect(error.message).to.include('file:');
       expect(logged.join()).to.include('too new');
+    });
+
+    it('hands out no file that could not be written, whichever way is tried next', async () => {
+      const oid = blobs.add(CONTENT);
+      const broken = createTransfers({
+        routes: withPlainWay(),
+        temps: async () => {
+          const place = { lfsDirectory: folder, pidSpace: '0123abcd' };
+          const made = createTempFiles({
+            ...place,
+            pid: 7,
+            sharedMode: null,
+            random: secureRandom,
+          });
+          return {
+            ...made,
+            create: async (wanted) => {
+              const file = await made.create(wanted);
+              file.handle.write = () =>
+                Promise.reject(Object.assign(new Error('disk'), { code: 'EIO' }));
+              return file;
+            },
+          };
+        },
+        pauses: { sleep: async () => undefined, random: () => 0 },
+        log: (text) => logged.push(text),
+      });
+      const error = await failure(broken.download(downloadOf(oid), options()), 'UNSUPPORTED');
+      expect(error.message).to.include('disk');
+      expect(await temps()).to.deep.equal([]);
     });
 
     it('does not where the object is at fault', async () => {
