@@ -74,6 +74,9 @@ function formatWork(work: WorkReport): readonly string[] {
 }
 
 /** A peer's median as a multiple of datamon's first in the same case; `1` marks that one. */
+/** Small ones to a third digit: a target of 0.05 is not met by 0.054. */
+const formatRatio = (ratio: number): string => ratio.toFixed(ratio < 0.2 ? 3 : 2);
+
 function ratioText(work: WorkReport, series: WorkReport['series'][number], median: number): string {
   const ours = work.series.find(
     (one) =>
@@ -81,7 +84,7 @@ function ratioText(work: WorkReport, series: WorkReport['series'][number], media
   );
   if (ours === undefined) return '';
   const own = summarise(ours.samples).median;
-  return own === 0 ? '' : (median / own).toFixed(2);
+  return own === 0 ? '' : formatRatio(median / own);
 }
 
 function formatMachine({ machine, at, size }: Report): readonly string[] {
@@ -119,7 +122,7 @@ function boundText({ target }: Verdict): string {
 
 function seenText({ target, seen }: Verdict): string {
   if (seen === null) return '–';
-  return target.against === undefined ? formatValue(seen, target.metric) : seen.toFixed(2);
+  return target.against === undefined ? formatValue(seen, target.metric) : formatRatio(seen);
 }
 
 const outcomeText = (verdict: Verdict): string =>
