@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
+import { FAST_PATHS_OFF } from '../../core/fast-paths.ts';
 import { createBatchMemory } from '../../lfs-server/batch-memory.ts';
 import { leftovers, lfsPush, Standalone, wipeLocalObjects } from '../agent/support/standalone.ts';
 import type { GitRepo } from '../support/git-repo.ts';
@@ -26,6 +27,8 @@ describe('end to end: many small files from a server', function () {
 
   beforeEach(async () => {
     lab = await Standalone.create();
+    // What this suite is about: on in the programs, too, whatever a run of all tests switches off.
+    lab.world.addEnv({ [FAST_PATHS_OFF]: '' });
   });
   afterEach(() => lab.world.remove());
 
