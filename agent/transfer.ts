@@ -245,10 +245,8 @@ async function receive(bytes: ByteStream, receiver: Receiver): Promise<void> {
       onProgress(received.bytes);
     }
   } catch (error) {
-    // Another attempt goes on behind what was received, so it has to be in the file. Who stopped us closed the file.
-    await settle().catch((failure: unknown) => {
-      throw signal.aborted ? error : failure;
-    });
+    // Another attempt goes on behind what was received, so it has to be in the file.
+    await settle();
     throw error;
   }
   await settle();

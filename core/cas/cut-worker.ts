@@ -1,5 +1,5 @@
 /**
- * The thread behind `createCutThread`: finds where the chunks of files end, and their digests, in shared memory. What a slab holds of a chunk that
+ * The thread behind `createThreadCutter`: finds where the chunks of files end, and their digests, in shared memory. What a slab holds of a chunk that
  * is not whole yet is copied to the front of the file's next slab.
  */
 import { parentPort } from 'node:worker_threads';

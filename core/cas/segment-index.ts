@@ -197,7 +197,6 @@ export class SegmentIndex {
     } catch (error) {
       if (!hasCode(error, 'CORRUPT') && !hasCode(error, 'NOT_FOUND')) throw error;
       this.#forget(segment.ref.id);
-      this.#listedAtMs = null;
       return null;
     }
   }
