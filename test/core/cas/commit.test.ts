@@ -475,6 +475,24 @@ describe('merging', () => {
     expect((await other.blobs.has(oids)).size).equal(17);
     expect((await segmentsOf(memory)).some(({ key }) => key.includes('/1-'))).equal(true);
   });
+
+  it('goes back to the segments that one replaced where that one goes away', async () => {
+    const memory = createMemoryBackend();
+    const world = await makeCasWorld({ backend: memory });
+    const oids: Digest[] = [];
+    for (let seed = 0; seed < MERGE_SEGMENT_COUNT; seed += 1) {
+      oids.push(await putOne(world.stores, seed));
+    }
+    await world.stores.close();
+    const other = await world.reopen();
+    expect((await other.blobs.has(oids)).size).equal(MERGE_SEGMENT_COUNT);
+    const merged = (await segmentsOf(memory)).filter(({ key }) => key.includes('/1-'));
+    expect(merged).length(1);
+    for (const { key } of merged) await memory.remove(key as Key);
+    // A miss lists, and finds it gone.
+    await other.blobs.has([digestOf('absent')]);
+    expect((await other.blobs.has(oids)).size).equal(MERGE_SEGMENT_COUNT);
+  });
 });
 
 /** Keys of segments that no other one replaces. */
