@@ -38,13 +38,16 @@ export function withGenerated(page: string, generated: string): string {
   return `${page.slice(0, begin + BEGIN.length)}\n\n${generated.trim()}\n\n${page.slice(end)}`;
 }
 
-/** New works replace old ones of the same id; those of another machine or size are dropped. */
+/** New works replace old ones of the same id, and so do programs, by name; those of another machine or size are dropped. */
 export function merge(old: Report | null, fresh: Report): Report {
   if (old === null || old.size !== fresh.size || !sameMachine(old, fresh)) return fresh;
   const replaced = new Set(fresh.works.map(({ id }) => id));
   const works = [...old.works.filter(({ id }) => !replaced.has(id)), ...fresh.works];
+  const named = new Set(fresh.programs.map(({ name }) => name));
+  // A run of some programs says nothing about the others, which works that stay were measured with.
+  const programs = [...fresh.programs, ...old.programs.filter(({ name }) => !named.has(name))];
   const number = (id: string): number => Number(id.slice(1));
-  return { ...fresh, works: works.toSorted((a, b) => number(a.id) - number(b.id)) };
+  return { ...fresh, programs, works: works.toSorted((a, b) => number(a.id) - number(b.id)) };
 }
 
 function sameMachine({ machine: a }: Report, { machine: b }: Report): boolean {

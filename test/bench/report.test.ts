@@ -87,6 +87,10 @@ describe('bench: report', () => {
     const merged = merge(old, reportOf([work('W2', 2)]));
     expect(merged.works.map(({ id }) => id)).to.deep.equal(['W1', 'W2', 'W10']);
     expect(merged.works[1]?.series[0]?.samples).to.deep.equal([2, 2]);
+    const fewer = merge(old, { ...reportOf([work('W2')]), programs: [] });
+    expect(fewer.programs).to.deep.equal(old.programs);
+    const again = merge(old, reportOf([work('W2')]));
+    expect(again.programs).to.deep.equal(old.programs);
     const elsewhere = merge(old, reportOf([work('W2')], 'another processor'));
     expect(elsewhere.works.map(({ id }) => id)).to.deep.equal(['W2']);
     expect(merge(null, old)).to.equal(old);
