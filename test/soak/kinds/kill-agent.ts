@@ -102,6 +102,8 @@ class Uploads {
     const lies = this.#options.planted === 'promises what was only sent';
     if (lies) this.history.end(this.#attempt, 'acknowledged');
     this.#send(agent, { event: 'upload', ...this.#current, action: null });
+    // Before it can have stored anything: the lie must show.
+    if (lies) agent.child.kill('SIGKILL');
   }
 
   #note({ oid, error }: Answer): void {
