@@ -11,6 +11,8 @@ export const FAST_PATHS = [
   'cut-thread',
   /** Packs of strangers are proved beside the main thread. */
   'prove-thread',
+  /** While large inputs pass through, more dead buffers are kept before V8 looks for them. */
+  'roomy-heap',
   /** Where chunks end is found in WebAssembly. */
   'wasm-scan',
   /** Bytes that look random are not tried to be compressed. */

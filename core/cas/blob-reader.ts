@@ -6,7 +6,7 @@ import type { Backend, ByteRange } from '../backend/backend.ts';
 import { healQuietly, replicatedOf } from '../backend/healing.ts';
 import { resolveRange } from '../backend/range.ts';
 import type { ByteStream } from '../bytes.ts';
-import { createHasher, type Digest } from '../digest.ts';
+import type { Digest } from '../digest.ts';
 import { DatamonError, hasCode } from '../errors.ts';
 import { createByteQueue } from './byte-queue.ts';
 import { type Frame, openRange, takeFrame } from './container-reader.ts';
@@ -17,6 +17,7 @@ import type { Holdings } from './holdings.ts';
 import { RepeatedPieces } from './repeated-pieces.ts';
 import type { FoundRecord, SegmentIndex } from './segment-index.ts';
 import type { PlacedRun, RecordKind } from './segment-tables.ts';
+import { createThreadHasher } from './thread-hasher.ts';
 
 export interface BlobReaderOptions {
   readonly backend: Backend;
@@ -54,14 +55,9 @@ export class BlobReader {
     const first = records[0];
     if (first === undefined) throw this.#absent(oid);
     const { start, end } = resolveRange(range, first.sizeBytes, oid);
-    const hasher = start === 0 && end === first.sizeBytes ? createHasher() : null;
-    for await (const bytes of this.#readAny(records, start, end)) {
-      hasher?.update(bytes);
-      yield bytes;
-    }
-    if (hasher !== null && hasher.digest() !== oid) {
-      throw new DatamonError('CORRUPT', `the stored bytes of ${oid} are others`);
-    }
+    const stream = this.#readAny(records, start, end);
+    const isWhole = start === 0 && end === first.sizeBytes;
+    yield* isWhole ? proving(stream, oid, first.sizeBytes) : stream;
   }
 
   /** Bytes `start` to `end` of a record, each frame verified, unless the reader says that it proves the whole. */
@@ -264,6 +260,22 @@ export class BlobReader {
 
 /** Known, then listed, then replaced. */
 const LAST_TURN = 2;
+
+/** Passes a whole blob on; CORRUPT at its end where it was another. */
+async function* proving(stream: ByteStream, oid: Digest, sizeBytes: number): ByteStream {
+  const hasher = createThreadHasher(sizeBytes);
+  try {
+    for await (const bytes of stream) {
+      const waiting = hasher.update(bytes);
+      if (waiting !== undefined) await waiting;
+      yield bytes;
+    }
+    if ((await hasher.digest()) === oid) return;
+    throw new DatamonError('CORRUPT', `the stored bytes of ${oid} are others`);
+  } finally {
+    hasher.drop();
+  }
+}
 
 const isDamage = (error: unknown): boolean =>
   hasCode(error, 'CORRUPT') || hasCode(error, 'NOT_FOUND');

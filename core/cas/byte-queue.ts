@@ -20,46 +20,27 @@ export function createByteQueue(
   buffers: 'lent' | 'given' = 'given',
 ): ByteQueue {
   const source = stream[Symbol.asyncIterator]();
-  let parts: Buffer[] = [];
-  let heldBytes = 0;
+  const held = new Parts();
   let takenBytes = 0;
   let ended = false;
 
   async function fill(count: number): Promise<void> {
-    while (heldBytes < count && !ended) {
-      // Those before the last one were copied when it came.
-      const last = parts.at(-1);
-      if (buffers === 'lent' && last !== undefined) parts[parts.length - 1] = Buffer.from(last);
+    while (held.sizeBytes < count && !ended) {
+      if (buffers === 'lent') held.own();
       const next = await source.next();
       if (next.done === true) ended = true;
-      else if (next.value.length > 0) {
-        const { buffer, byteOffset, length } = next.value;
-        parts.push(Buffer.from(buffer, byteOffset, length));
-        heldBytes += length;
-      }
+      else held.push(next.value);
     }
   }
 
   async function peek(count: number): Promise<Buffer> {
     await fill(count);
-    const first = parts[0];
-    if (first !== undefined && first.length >= count) return first.subarray(0, count);
-    if (parts.length > 1) parts = [Buffer.concat(parts, heldBytes)];
-    return (parts[0] ?? Buffer.alloc(0)).subarray(0, count);
+    return held.first(Math.min(count, held.sizeBytes));
   }
 
   function drop(count: number): void {
-    let left = count;
-    while (left > 0) {
-      const first = parts[0];
-      if (first === undefined) return;
-      if (first.length > left) parts[0] = first.subarray(left);
-      else parts.shift();
-      const dropped = Math.min(left, first.length);
-      left -= dropped;
-      heldBytes -= dropped;
-      takenBytes += dropped;
-    }
+    held.drop(count);
+    takenBytes += count;
   }
 
   return {
@@ -75,17 +56,59 @@ export function createByteQueue(
     async skip(count) {
       for (let left = count; left > 0; ) {
         await fill(1);
-        if (heldBytes === 0) return;
-        const step = Math.min(left, heldBytes);
+        if (held.sizeBytes === 0) return;
+        const step = Math.min(left, held.sizeBytes);
         drop(step);
         left -= step;
       }
     },
     async close() {
       ended = true;
-      parts = [];
-      heldBytes = 0;
+      held.drop(held.sizeBytes);
       await source.return?.();
     },
   };
+}
+
+/** Bytes in the pieces in which they came. */
+class Parts {
+  sizeBytes = 0;
+  #parts: Buffer[] = [];
+
+  push({ buffer, byteOffset, length }: Uint8Array): void {
+    if (length > 0) this.#parts.push(Buffer.from(buffer, byteOffset, length));
+    this.sizeBytes += length;
+  }
+
+  /** Copies the last part; those before it were copied when they were the last. */
+  own(): void {
+    const last = this.#parts.pop();
+    if (last !== undefined) this.#parts.push(Buffer.from(last));
+  }
+
+  /** The first `count` bytes, which must be there, in one piece; no others are copied. */
+  first(count: number): Buffer {
+    const [first] = this.#parts;
+    if (count === 0 || first === undefined) return Buffer.alloc(0);
+    if (first.length >= count) return first.subarray(0, count);
+    const joined = Buffer.allocUnsafe(count);
+    for (let filled = 0; filled < count; ) {
+      const copied = (this.#parts[0] as Buffer).copy(joined, filled);
+      this.drop(copied);
+      filled += copied;
+    }
+    this.#parts.unshift(joined);
+    this.sizeBytes += count;
+    return joined;
+  }
+
+  drop(count: number): void {
+    this.sizeBytes -= count;
+    for (let left = count; left > 0; ) {
+      const first = this.#parts[0] as Buffer;
+      if (first.length > left) this.#parts[0] = first.subarray(left);
+      else this.#parts.shift();
+      left -= Math.min(left, first.length);
+    }
+  }
 }

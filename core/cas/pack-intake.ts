@@ -14,6 +14,7 @@ import { type Containers, refOf } from './containers.ts';
 import type { AcceptedPack } from './ingest.ts';
 import { type ParsedPack, provePack } from './pack-proof.ts';
 import { createThreadProver, provesBeside } from './prove-thread.ts';
+import { holdRoom } from './roomy-heap.ts';
 import { createSpool, type Spool } from './spool.ts';
 import { storeContainer } from './store-container.ts';
 
@@ -62,6 +63,7 @@ async function takeHere(options: PackIntakeOptions, offer: Offer): Promise<Accep
 /** The thread reads the blocks that are written to the spool where they lie. */
 async function takeBeside(options: PackIntakeOptions, offer: Offer): Promise<AcceptedPack> {
   const { id, stream, sizeBytes } = offer;
+  const leaveRoom = holdRoom();
   const prover = createThreadProver(id, sizeBytes);
   const { spoolPath } = options.backend;
   const spool = createSpool({ ...options, spoolPath, memorySizeMaxBytes: 0, blockReader: prover });
@@ -72,6 +74,7 @@ async function takeBeside(options: PackIntakeOptions, offer: Offer): Promise<Acc
   } finally {
     prover.drop();
     await spool.dispose();
+    leaveRoom();
   }
 }
 

@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { createHasher, type Digest } from '../digest.ts';
 import { isFast } from '../fast-paths.ts';
 import type { HashAnswer, HashRequest } from './hash-worker.ts';
+import { holdRoom } from './roomy-heap.ts';
 
 /** Inputs below this are hashed where they are: a thread would take longer to start. */
 export const THREAD_HASH_SIZE_MIN_BYTES = 16 * 1024 * 1024;
@@ -61,7 +62,7 @@ class HashThread {
   #worker: Worker | null = null;
   readonly #inputs = new Map<number, Input>();
   /** Shared memory of inputs that ended; never more than were hashed at once. */
-  readonly #pieces: Uint8Array[] = [];
+  readonly #pieces: Buffer[] = [];
   #lastId = 0;
   #waitingCount = 0;
 
@@ -72,17 +73,22 @@ class HashThread {
   begin(): ThreadHasher {
     this.#lastId += 1;
     const id = this.#lastId;
+    let leaveRoom = (): void => {};
     const input = new Input({
       pieces: () =>
         Array.from(
           { length: PIECES_PER_INPUT },
-          () => this.#pieces.pop() ?? new Uint8Array(new SharedArrayBuffer(PIECE_SIZE_BYTES)),
+          () => this.#pieces.pop() ?? Buffer.from(new SharedArrayBuffer(PIECE_SIZE_BYTES)),
         ),
+      began: () => {
+        leaveRoom = holdRoom();
+      },
       send: (bytes, end) => this.#send({ id, bytes, end }),
       waits: (isWaiting) => this.#waits(isWaiting ? 1 : -1),
       ended: (freed) => {
         this.#inputs.delete(id);
         this.#pieces.push(...freed);
+        leaveRoom();
       },
     });
     this.#inputs.set(id, input);
@@ -119,10 +125,12 @@ class HashThread {
 /** What an input needs of its thread. */
 interface Line {
   /** Memory to copy to. */
-  readonly pieces: () => Uint8Array[];
+  readonly pieces: () => Buffer[];
+  /** Before the first bytes are sent. */
+  readonly began: () => void;
   readonly send: (bytes: Uint8Array | null, end: HashRequest['end']) => void;
   readonly waits: (isWaiting: boolean) => void;
-  readonly ended: (freed: readonly Uint8Array[]) => void;
+  readonly ended: (freed: readonly Buffer[]) => void;
 }
 
 /** Bytes of the caller that the thread looks at. */
@@ -137,9 +145,9 @@ const dropped = (): Error => new Error('the hasher was dropped');
 class Input implements ThreadHasher {
   readonly #line: Line;
   /** Null before the first bytes that are copied. */
-  #free: Uint8Array[] | null = null;
+  #free: Buffer[] | null = null;
   /** Sent and not yet answered, oldest first: answers come in this order. */
-  readonly #sent: (Uint8Array | Lent)[] = [];
+  readonly #sent: (Buffer | Lent)[] = [];
   #filled = 0;
   #isUnderWay = false;
   #failure: { readonly error: unknown } | null = null;
@@ -159,7 +167,8 @@ class Input implements ThreadHasher {
       const piece = this.#free[0];
       if (piece === undefined) return this.#updateLater(rest);
       const taken = Math.min(rest.length, PIECE_SIZE_BYTES - this.#filled);
-      piece.set(rest.subarray(0, taken), this.#filled);
+      // Twice as fast as `set`, which copies into shared memory word by word.
+      piece.fill(rest.subarray(0, taken), this.#filled, this.#filled + taken);
       this.#filled += taken;
       rest = rest.subarray(taken);
       if (this.#filled === PIECE_SIZE_BYTES) this.#handOver();
@@ -171,7 +180,7 @@ class Input implements ThreadHasher {
     if (this.#ended) return Promise.reject(dropped());
     if (this.#failure !== null) return Promise.reject(this.#failure.error);
     if (this.#filled > 0) this.#handOver();
-    this.#isUnderWay = true;
+    this.#begin();
     return new Promise((resolve, reject) => {
       this.#line.waits(true);
       const answered = (settle: () => void) => () => {
@@ -206,7 +215,7 @@ class Input implements ThreadHasher {
 
   hear(digest: Digest | undefined): void {
     const hashed = this.#sent.shift();
-    if (hashed instanceof Uint8Array) this.#free?.push(hashed);
+    if (Buffer.isBuffer(hashed)) this.#free?.push(hashed);
     else hashed?.resolve();
     this.#digest = digest ?? null;
     this.#wake?.();
@@ -236,9 +245,14 @@ class Input implements ThreadHasher {
     const piece = this.#free?.shift();
     if (piece === undefined) return;
     this.#sent.push(piece);
-    this.#isUnderWay = true;
+    this.#begin();
     this.#line.send(piece.subarray(0, this.#filled), 'not yet');
     this.#filled = 0;
+  }
+
+  #begin(): void {
+    if (!this.#isUnderWay) this.#line.began();
+    this.#isUnderWay = true;
   }
 
   #news(): Promise<void> {
