@@ -41,6 +41,8 @@ export const FAST_PATHS = [
   'recent-listing',
   /** Tree pages that were just sent to a server are not asked for. */
   'kept-pages',
+  /** Small segments are kept whole once they were read whole. */
+  'kept-segments',
   /** A log's head is guessed before it is read. */
   'head-guess',
   /** A record that was found is kept as it was read. */

@@ -229,7 +229,7 @@ export class BlobReader {
     const { container, offset: start } = first;
     const key = this.#options.containers.keyOf(container);
     const end = last.offset + last.storedLength;
-    const queue = createByteQueue(openRange(this.#options.backend, key, start, end));
+    const queue = createByteQueue(this.#bytesOf(container, start, end));
     try {
       for (const piece of pieces) {
         await queue.skip(piece.offset - start - queue.takenBytes);
@@ -246,6 +246,13 @@ export class BlobReader {
     } finally {
       await queue.close();
     }
+  }
+
+  async *#bytesOf(container: ContainerRef, start: number, end: number): ByteStream {
+    const { backend, containers } = this.#options;
+    const whole = containers.peek(container)?.whole;
+    if (whole === undefined) yield* openRange(backend, containers.keyOf(container), start, end);
+    else yield whole.subarray(start, end);
   }
 
   #absent(oid: Digest): DatamonError {

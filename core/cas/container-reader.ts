@@ -6,6 +6,7 @@ import type { Backend } from '../backend/backend.ts';
 import { type ByteStream, collect } from '../bytes.ts';
 import { digestOf } from '../digest.ts';
 import { DatamonError, hasCode } from '../errors.ts';
+import { isFast } from '../fast-paths.ts';
 import type { ContainerId, Key } from '../keys.ts';
 import { createByteQueue } from './byte-queue.ts';
 import {
@@ -32,6 +33,8 @@ import { type FrameTable, openFrameTable } from './frame-table.ts';
 /** First read of an object's end; nearly all tables fit, so that a container costs one request. */
 const TAIL_SIZE_BYTES = 256 * 1024;
 const READ_SIZE_BYTES = 1024 * 1024;
+/** Segments up to this size are kept whole in memory. */
+const KEPT_SEGMENT_SIZE_MAX_BYTES = 128 * 1024;
 
 export interface ContainerTables {
   readonly trailer: Trailer;
@@ -40,6 +43,8 @@ export interface ContainerTables {
   readonly bytes: Buffer;
   readonly sections: ReadonlyMap<number, Buffer>;
   readonly frames: FrameTable;
+  /** All of the container, where it is a small segment that was read whole to find its tables: its frames need no request. */
+  readonly whole?: Buffer;
 }
 
 export interface Frame extends FrameHeader {
@@ -84,8 +89,12 @@ export async function readTables(
       ? // Copied, or the whole tail would stay in memory as long as they do.
         Buffer.from(tail.subarray(tablesOffset - start, tablesOffset - start + tablesLength))
       : await readRange(backend, key, tablesOffset, tablesOffset + tablesLength);
-  return openTables(trailer, tables, sizeBytes, key);
+  const opened = openTables(trailer, tables, sizeBytes, key);
+  return start === 0 && isKeptWhole(name, sizeBytes) ? { ...opened, whole: tail } : opened;
 }
+
+const isKeptWhole = ({ kind }: ContainerName, sizeBytes: number): boolean =>
+  kind === 'segment' && sizeBytes <= KEPT_SEGMENT_SIZE_MAX_BYTES && isFast('kept-segments');
 
 /** The trailer of a container of `sizeBytes`. */
 export async function readTail(backend: Backend, key: Key, sizeBytes: number): Promise<Trailer> {

@@ -93,13 +93,17 @@ export function createContainers(options: ContainersOptions): Containers {
     }
   }
 
-  const forgetCached: Containers['forgetCached'] = async (ref) =>
-    (await options.evict?.(keyOf(ref))) ?? false;
+  const forgetCached: Containers['forgetCached'] = async (ref) => {
+    const { whole, ...tables } = cache.peek(ref.id) ?? {};
+    if (whole !== undefined) cache.set(ref.id, tables as ContainerTables);
+    const wasBelow = (await options.evict?.(keyOf(ref))) ?? false;
+    return wasBelow || whole !== undefined;
+  };
 
   const cache: BoundedCache<ContainerId, ContainerTables> = createBoundedCache({
     budgetBytes: options.budgetBytes ?? TABLES_BUDGET_BYTES,
     load,
-    weigh: (tables) => tables.bytes.length + tables.frames.heldBytes,
+    weigh: ({ bytes, frames, whole }) => bytes.length + frames.heldBytes + (whole?.length ?? 0),
   });
 
   return {
