@@ -1,6 +1,7 @@
 /** One object up or down. An upload is durable when it resolves; a download is a verified file of its own, or nothing is left. */
 import type { FileHandle } from 'node:fs/promises';
 import type { ByteStream } from '../core/bytes.ts';
+import { holdRoom } from '../core/cas/roomy-heap.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import { downloadBasic, uploadBasic } from './basic-transfer.ts';
 import { BlockWriter } from './block-writer.ts';
@@ -19,6 +20,8 @@ import type { HeldFile, TempFile, TempFiles } from './temp-files.ts';
 /** Stores retry below us already; plain HTTP does not. */
 const STORE_ATTEMPT_COUNT = 2;
 const BASIC_ATTEMPT_COUNT = 5;
+/** From here on what a download leaves behind is worth a rule of its own. */
+const ROOMY_SIZE_MIN_BYTES = 16 * 1024 * 1024;
 
 export interface TransfersOptions {
   readonly routes: Routes;
@@ -58,6 +61,7 @@ export function createTransfers(options: TransfersOptions): Transfers {
       );
       if (ahead !== null) return await ahead.keep();
       const target = await (await tempFiles()).create(request.oid);
+      const leaveRoom = request.sizeBytes < ROOMY_SIZE_MIN_BYTES ? null : holdRoom();
       try {
         await guarded({ ...transfer, stallMs }, (guardedTransfer) =>
           download(options, { request, target }, guardedTransfer),
@@ -66,6 +70,8 @@ export function createTransfers(options: TransfersOptions): Transfers {
       } catch (error) {
         await (mayGoOn(error) ? target.leave() : target.discard());
         throw error;
+      } finally {
+        leaveRoom?.();
       }
     },
     close: async () => {

@@ -11,7 +11,8 @@ import type { PackSender, SentPack } from './pack-sender.ts';
 import type { RepoClient } from './repo-client.ts';
 import type { ResumedPacks } from './resumed-packs.ts';
 
-const BATCH_SIZE_MAX_BYTES = 4 * 1024 * 1024;
+/** Each question costs both sides as much as hashing a megabyte. */
+const BATCH_SIZE_MAX_BYTES = 8 * 1024 * 1024;
 const BATCH_COUNT_MAX = 4_000;
 const BASIS_COUNT_MAX = 1_000;
 /** Frames compressed at once. */
@@ -54,9 +55,11 @@ export class ChunkSorter {
   }
 
   async add(candidate: Candidate): Promise<void> {
-    const { upload, digest, bytes } = candidate;
-    if (upload.base?.list.has(digest)) upload.credit(bytes.length);
-    else await this.#gather(candidate, 'ask');
+    const { upload, digest, bytes, release } = candidate;
+    if (upload.base?.list.has(digest) === true) {
+      upload.credit(bytes.length);
+      release();
+    } else await this.#gather(candidate, 'ask');
   }
 
   /** Sends these whatever the server said before: it has just said that it misses them. */

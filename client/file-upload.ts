@@ -38,6 +38,11 @@ export class FileUpload {
     return this.#chunks;
   }
 
+  /** Of a file that is one chunk, as far as it was read. */
+  get onlyChunk(): Digest | null {
+    return this.#chunks.length === 1 ? (this.#chunks[0] ?? null) : null;
+  }
+
   /** With its recipe in full. */
   get wire(): WireBlob {
     return { oid: this.source.oid, size: this.source.sizeBytes, chunks: this.#chunks };

@@ -14,6 +14,12 @@ export function mismatch(upload: FileUpload, found: string): DatamonError {
   );
 }
 
+/** The server got it together, and would not have it. */
+export function refused(upload: FileUpload, failure: RecordAnswer['failed'][number]): DatamonError {
+  if (failure.code === 'MISMATCH') return mismatch(upload, `others: ${failure.message}`);
+  return new DatamonError(failure.code, `${upload.label}: ${failure.message}`);
+}
+
 /** Reading failed. */
 export function readError(upload: FileUpload, cause: unknown): DatamonError {
   if (cause instanceof DatamonError) return cause;

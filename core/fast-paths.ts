@@ -31,6 +31,8 @@ export const FAST_PATHS = [
   'recipe-copies',
   /** The store is asked about all pages of a small tree at once, about no file twice, and about none as its only chunk. */
   'ask-once',
+  /** What a server hashes as a whole before it acknowledges it is not hashed by who sends it. */
+  'one-proof',
   /** The next files are read while the server records those before. */
   'record-ahead',
   /** git-lfs does not ask again for the many files of a push that the hook stored. */

@@ -138,7 +138,7 @@ async function* measured(source: BlobSource, options: PutOptions, how: OpenOptio
   if (source.sizeBytes === 0) options.onProgress?.(source.oid, 0);
 }
 
-function checkDigest(source: BlobSource, actual: Digest): void {
+function checkDigest(source: BlobSource, actual: Digest | null): void {
   if (actual !== source.oid) throw mismatch(source, `has the digest ${actual}`);
 }
 

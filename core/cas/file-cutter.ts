@@ -26,8 +26,8 @@ export interface CutChunk {
 
 export interface CutFile {
   readonly chunks: AsyncIterable<CutChunk>;
-  /** The digest of all bytes; once `chunks` has ended. */
-  digest(): Promise<Digest>;
+  /** The digest of all bytes, once `chunks` has ended; null where nobody wanted it and it is not known. */
+  digest(): Promise<Digest | null>;
   /** Ends it; safe at any time. */
   drop(): void;
 }
@@ -38,19 +38,21 @@ export interface CutOptions {
   readonly chunker: Chunker;
   /** Opens the bytes, as `BlobSource.open` does. */
   readonly open: (options: OpenOptions) => ByteStream;
+  /** False: somebody else proves the whole. Default: true. */
+  readonly isHashed?: boolean;
 }
 
 export function cutFile(options: CutOptions): CutFile {
   const isOneChunk = options.sizeBytes <= options.chunker.minBytes;
   if (isOneChunk && isFast('whole-files')) return wholeFile(options);
-  const hasher = createThreadHasher(options.sizeBytes);
+  const hasher = (options.isHashed ?? true) ? createThreadHasher(options.sizeBytes) : null;
   const beside = cutsBeside(options.sizeBytes) ? new SlabCutter(options, hasher) : null;
   return {
     chunks: beside === null ? cutHere(options, hasher) : beside.chunks(),
-    digest: () => hasher.digest(),
+    digest: async () => (await hasher?.digest()) ?? null,
     drop() {
       beside?.drop();
-      hasher.drop();
+      hasher?.drop();
     },
   };
 }
@@ -80,10 +82,10 @@ function wholeFile({ sizeBytes, open }: CutOptions): CutFile {
 
 async function* cutHere(
   { open, chunker }: CutOptions,
-  hasher: ThreadHasher,
+  hasher: ThreadHasher | null,
 ): AsyncIterable<CutChunk> {
   for await (const bytes of chunks(open({ buffers: 'lent' }), chunker)) {
-    const waiting = hasher.update(bytes);
+    const waiting = hasher?.update(bytes);
     if (waiting !== undefined) await waiting;
     yield { bytes, digest: digestOf(bytes), release: () => {} };
   }
@@ -107,12 +109,12 @@ interface CutSlab {
 
 class SlabCutter {
   readonly #options: CutOptions;
-  readonly #hasher: ThreadHasher;
+  readonly #hasher: ThreadHasher | null;
   readonly #cutter: ThreadCutter;
   readonly #slabs: Slabs;
   readonly #reader: SlabReader;
 
-  constructor(options: CutOptions, hasher: ThreadHasher) {
+  constructor(options: CutOptions, hasher: ThreadHasher | null) {
     this.#options = options;
     this.#hasher = hasher;
     this.#cutter = createThreadCutter(options.chunker.parameters);
@@ -158,14 +160,19 @@ class SlabCutter {
 
   async #cut(slab: Slab, { end, isLast }: Filled): Promise<CutSlab> {
     const start = this.#options.chunker.maxBytes;
+    this.#hash(slab, start, end);
+    const cuts = await this.#cutter.cut(slab.bytes, { start, end, isLast });
+    return { slab, cuts };
+  }
+
+  /** Where hashing fails, `digest` says so, and the slab is left to the garbage collector. */
+  #hash(slab: Slab, start: number, end: number): void {
+    if (this.#hasher === null) return;
     slab.hold();
-    // Where hashing fails, `digest` says so, and the slab is left to the garbage collector.
     this.#hasher.lend(slab.bytes.subarray(start, end)).then(
       () => slab.release(),
       () => {},
     );
-    const cuts = await this.#cutter.cut(slab.bytes, { start, end, isLast });
-    return { slab, cuts };
   }
 
   *#chunksOf({ slab, cuts }: CutSlab): Iterable<CutChunk> {

@@ -42,13 +42,14 @@ export type GearScan = (
 export function createGearScan(table: Int32Array): GearScan {
   compiled ??= new WebAssembly.Module(Buffer.from(WASM, 'base64'));
   const exports = new WebAssembly.Instance(compiled).exports as Exports;
-  const memory = new Uint8Array(exports.memory.buffer);
+  const memory = Buffer.from(exports.memory.buffer);
   new Int32Array(exports.memory.buffer, 0, table.length).set(table);
   return (state, bytes, from, to, mask) => {
     for (let start = from; start < to; start += SLICE_SIZE_BYTES) {
       const length = Math.min(SLICE_SIZE_BYTES, to - start);
-      memory.set(bytes.subarray(start, start + length), TABLE_SIZE_BYTES);
       const end = TABLE_SIZE_BYTES + length;
+      // Faster than `set`, which copies out of shared memory word by word.
+      memory.fill(bytes.subarray(start, start + length), TABLE_SIZE_BYTES, end);
       const found = exports.scan(TABLE_SIZE_BYTES, end, state.hash, mask);
       state.hash = exports.hash.value;
       if (found >= 0) return start + found - TABLE_SIZE_BYTES;

