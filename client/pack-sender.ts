@@ -2,15 +2,20 @@
  * Gathers frames in packs and sends each pack as it fills, a bounded number at once. Promises: a pack's ticket resolves only
  * when the server has it durably; spool files are gone afterwards, however it ends.
  */
+
+import type { PackForm } from '../core/cas/container-format.ts';
 import {
   type ContainerWriter,
   createContainerWriter,
   PACK_SIZE_MAX_BYTES,
+  type SealedContainer,
+  type OpenPack as SendablePack,
 } from '../core/cas/container-writer.ts';
 import { type EncodedFrame, FRAME_HEADER_SIZE_BYTES } from '../core/cas/frame.ts';
 import { encodeFrameTable, FRAME_ENTRY_SIZE_BYTES } from '../core/cas/frame-table.ts';
 import type { NotedPack } from '../core/cas/upload-journal.ts';
 import { DatamonError } from '../core/errors.ts';
+import { isFast } from '../core/fast-paths.ts';
 import type { ContainerId } from '../core/keys.ts';
 import { parsePackAnswer } from '../core/meta/api-wire.ts';
 import type { Random } from '../core/random.ts';
@@ -45,10 +50,11 @@ export interface SentPack {
 /** Told when its frame has left this machine. */
 export type Credit = () => void;
 
-interface OpenPack {
+interface FilledPack {
   /** Apart from the rest: whoever keeps the ticket must not keep frames and spool alive. */
   readonly sent: SentPack;
   readonly writer: ContainerWriter;
+  readonly form: PackForm;
   readonly credits: { readonly endOffset: number; readonly credit: Credit }[];
   readonly settle: (sending: Promise<string>) => void;
 }
@@ -74,7 +80,7 @@ export class PackPace {
 export class PackSender {
   readonly #options: PackSenderOptions;
   readonly #inFlight = new Set<Promise<unknown>>();
-  #open: OpenPack | null = null;
+  #open: FilledPack | null = null;
   #packCount = 0;
   readonly #pace: PackPace;
   #failure: unknown = null;
@@ -96,7 +102,7 @@ export class PackSender {
     const limit = this.#options.packSizeMaxBytes ?? this.#pace.packSizeBytes;
     const growth = FRAME_HEADER_SIZE_BYTES + FRAME_ENTRY_SIZE_BYTES + frame.storedLength;
     if (this.#open !== null && this.#open.writer.sizeBytes + growth > limit) await this.seal();
-    this.#open ??= openPack(this.#options);
+    this.#open ??= beginPack(this.#options);
     const pack = this.#open;
     const { offset, storedLength } = await pack.writer.addEncoded(frame);
     pack.credits.push({ endOffset: offset + FRAME_HEADER_SIZE_BYTES + storedLength, credit });
@@ -128,15 +134,17 @@ export class PackSender {
     await Promise.all([pack?.writer.dispose(), ...this.#inFlight]);
   }
 
-  async #send(pack: OpenPack): Promise<string> {
+  async #send(pack: FilledPack): Promise<string> {
     const { repo, signal, onStored } = this.#options;
     try {
-      const { id, body, sizeBytes, frames, trailer } = await pack.writer.seal();
+      const { form, writer } = pack;
+      const { id, body, sizeBytes, frames, tablesOffset } =
+        form === 'open' ? await writer.sealOpen() : sealedPack(await writer.seal());
       const startedAtMs = performance.now();
       const answer = await repo.api.json(
         {
           method: 'PUT',
-          url: repo.url(`/packs/${id}`),
+          url: repo.url(`/packs/${id}?form=${form}`),
           body,
           contentType: 'application/octet-stream',
           onSent: creditor(pack.credits),
@@ -146,7 +154,6 @@ export class PackSender {
         parsePackAnswer,
       );
       this.#pace.observe(sizeBytes, performance.now() - startedAtMs);
-      const { tablesOffset } = trailer;
       const table = encodeFrameTable(frames);
       await onStored?.({ id, sizeBytes, tablesOffset, frames: table, ticket: answer.pack });
       return answer.pack;
@@ -156,12 +163,20 @@ export class PackSender {
   }
 }
 
-function openPack({ spoolDir, random }: PackSenderOptions): OpenPack {
+const sealedPack = (pack: SealedContainer): SendablePack => ({
+  ...pack,
+  tablesOffset: pack.trailer.tablesOffset,
+});
+
+/** A server hashes each pack to prove it: so it may as well write down what it found. */
+function beginPack({ spoolDir, random }: PackSenderOptions): FilledPack {
   const { promise, resolve } = deferred<string>();
   promise.catch(() => undefined);
-  const writer = createContainerWriter({ kind: 'pack', spoolDir, random });
+  const form = isFast('open-packs') ? 'open' : 'sealed';
+  const writer = createContainerWriter({ kind: 'pack', spoolDir, random, form });
   return {
     writer,
+    form,
     credits: [],
     sent: { id: writer.id, ticket: promise },
     settle: resolve,
@@ -169,7 +184,7 @@ function openPack({ spoolDir, random }: PackSenderOptions): OpenPack {
 }
 
 /** Credits each frame once, when the bytes up to its end were sent; an attempt that starts again credits nothing twice. */
-function creditor(credits: OpenPack['credits']): (sentBytes: number) => void {
+function creditor(credits: FilledPack['credits']): (sentBytes: number) => void {
   let next = 0;
   return (sentBytes) => {
     for (let first = credits[next]; first && first.endOffset <= sentBytes; first = credits[next]) {

@@ -33,6 +33,8 @@ export const FAST_PATHS = [
   'ask-once',
   /** What a server hashes as a whole before it acknowledges it is not hashed by who sends it. */
   'one-proof',
+  /** A pack's own digest is worked out by the server that proves it, not by who sends it. */
+  'open-packs',
   /** The next files are read while the server records those before. */
   'record-ahead',
   /** git-lfs does not ask again for the many files of a push that the hook stored. */

@@ -13,6 +13,12 @@ export const CONTAINER_HEADER_SIZE_BYTES = 64;
 export const CONTAINER_TRAILER_SIZE_BYTES = 128;
 /** Bytes of the trailer that the digest of the whole covers. */
 export const TRAILER_DIGESTED_SIZE_BYTES = 80;
+
+/** Whether a pack comes whole, or without the end that is worked out from all before it: `OPEN_PACK_LACKS_BYTES`. */
+export type PackForm = 'sealed' | 'open';
+
+/** The digest of the pack, and what follows it in the trailer. */
+export const OPEN_PACK_LACKS_BYTES = CONTAINER_TRAILER_SIZE_BYTES - TRAILER_DIGESTED_SIZE_BYTES;
 /** No table of an honest container comes near it. */
 export const TABLES_SIZE_MAX_BYTES = 256 * 1024 * 1024;
 

@@ -15,6 +15,8 @@ import {
   encodeSections,
   encodeTrailer,
   encodeTrailerHead,
+  OPEN_PACK_LACKS_BYTES,
+  type PackForm,
   SECTION,
   type Section,
   type Trailer,
@@ -42,6 +44,8 @@ export interface ContainerWriterOptions {
   readonly random: Random;
   /** As `createSpool` takes it. */
   readonly spoolPath?: (() => Promise<string>) | undefined;
+  /** `open`: only `sealOpen` may end it, and nothing is hashed. Default: `sealed`. */
+  readonly form?: PackForm;
 }
 
 /** Where a frame lies in its container. */
@@ -68,6 +72,17 @@ export interface SealedContainer {
   dispose(): Promise<void>;
 }
 
+/** A pack without the end that the store works out (`OPEN_PACK_LACKS_BYTES`). */
+export interface OpenPack {
+  readonly id: ContainerId;
+  /** Lacks the end. */
+  readonly body: Body;
+  /** With the end. */
+  readonly sizeBytes: number;
+  readonly frames: readonly FrameRef[];
+  readonly tablesOffset: number;
+}
+
 export interface ContainerWriter {
   readonly id: ContainerId;
   /** What `seal()` without further sections would make of it now. */
@@ -78,6 +93,8 @@ export interface ContainerWriter {
   addEncoded(frame: EncodedFrame): Promise<FrameRef>;
   /** Ends it. The frame table is written first, `sections` after it. */
   seal(sections?: readonly Section[]): Promise<SealedContainer>;
+  /** As `seal`, but for the end. */
+  sealOpen(): Promise<OpenPack>;
   /** Drops what was written. */
   dispose(): Promise<void>;
 }
@@ -85,20 +102,13 @@ export interface ContainerWriter {
 export function createContainerWriter(options: ContainerWriterOptions): ContainerWriter {
   const { kind } = options;
   const id = randomHex(options.random, CONTAINER_ID_SIZE_BYTES) as ContainerId;
-  const hasher = createThreadHasher(kind === 'pack' ? PACK_SIZE_MAX_BYTES : 0);
-  const spool = createSpool({ ...options, hasher });
+  const isOpen = options.form === 'open';
+  const hasher = isOpen ? undefined : createThreadHasher(kind === 'pack' ? PACK_SIZE_MAX_BYTES : 0);
+  const spool = createSpool({ ...options, ...(hasher && { hasher }) });
   const frames: FrameRef[] = [];
   let offset = CONTAINER_HEADER_SIZE_BYTES;
-  let tail: Promise<unknown> = spool.write(encodeHeader({ kind, id }));
+  const { inOrder, settled } = createSequence(spool.write(encodeHeader({ kind, id })));
   let sealed = false;
-
-  /** Runs after everything before it; a failure fails all that follows, so nothing half-written is ever sealed. */
-  function inOrder<T>(step: () => Promise<T>): Promise<T> {
-    const done = tail.then(step);
-    tail = done;
-    done.catch(() => {});
-    return done;
-  }
 
   function add(encoding: Promise<EncodedFrame>): Promise<FrameRef> {
     if (sealed) throw new DatamonError('INVALID', `the container ${id} is sealed`);
@@ -114,13 +124,22 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
     });
   }
 
+  function sealOpen(): Promise<OpenPack> {
+    sealed = true;
+    return inOrder(async () => {
+      const { tables, head } = encodeEnd({ kind, id, offset, frames });
+      await spool.write(tables);
+      await spool.write(head);
+      const body = await spool.finish();
+      const sizeBytes = body.sizeBytes + OPEN_PACK_LACKS_BYTES;
+      return { id, body, sizeBytes, frames, tablesOffset: offset };
+    });
+  }
+
   function seal(sections: readonly Section[] = []): Promise<SealedContainer> {
     sealed = true;
     return inOrder(async () => {
-      const tables = encodeSections([frameSection(frames), ...sections]);
-      const lengths = { tablesOffset: offset, tablesLength: tables.length };
-      const named = { kind, id, ...lengths, tablesDigest: digestOf(tables) };
-      const head = encodeTrailerHead(named);
+      const { tables, named, head } = encodeEnd({ kind, id, offset, frames }, sections);
       await spool.write(tables);
       await spool.write(head);
       const trailer = { ...named, wholeDigest: await spool.digest() };
@@ -132,7 +151,7 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
 
   async function dispose(): Promise<void> {
     sealed = true;
-    await tail.catch(() => {});
+    await settled();
     await spool.dispose();
   }
 
@@ -144,8 +163,40 @@ export function createContainerWriter(options: ContainerWriterOptions): Containe
     addFrame: async (frame) => add(encodeFrame(frame)),
     addEncoded: async (frame) => add(Promise.resolve(frame)),
     seal,
+    sealOpen,
     dispose,
   };
+}
+
+/** Each step runs after everything before it; a failure fails all that follows, so nothing half-written is ever sealed. */
+function createSequence(first: Promise<unknown>) {
+  let tail = first;
+  return {
+    inOrder<T>(step: () => Promise<T>): Promise<T> {
+      const done = tail.then(step);
+      tail = done;
+      done.catch(() => {});
+      return done;
+    },
+    settled: async () => void (await tail.catch(() => {})),
+  };
+}
+
+interface Written {
+  readonly kind: ContainerKind;
+  readonly id: ContainerId;
+  /** Where its frames end. */
+  readonly offset: number;
+  readonly frames: readonly FrameRef[];
+}
+
+/** Tables and the beginning of the trailer. */
+function encodeEnd(written: Written, sections: readonly Section[] = []) {
+  const { kind, id, offset, frames } = written;
+  const tables = encodeSections([frameSection(frames), ...sections]);
+  const lengths = { tablesOffset: offset, tablesLength: tables.length };
+  const named = { kind, id, ...lengths, tablesDigest: digestOf(tables) };
+  return { tables, named, head: encodeTrailerHead(named) };
 }
 
 function frameRef(frame: EncodedFrame, offset: number): FrameRef {

@@ -2,11 +2,9 @@
  * The Ingest port straight on a backend. Promise: nothing is recorded that was not proved: blobs read back and hashed whole, pages
  * above stored pages only.
  */
-import type { ByteStream } from '../bytes.ts';
 import type { Digest } from '../digest.ts';
 import { DatamonError, hasCode } from '../errors.ts';
 import { isFast } from '../fast-paths.ts';
-import type { ContainerId } from '../keys.ts';
 import type { BlobReader } from './blob-reader.ts';
 import { EMPTY_RECEIPT, type PageStore, type Receipt } from './blob-store.ts';
 import type { BlobWriter } from './blob-writer.ts';
@@ -16,6 +14,7 @@ import type { Condemned } from './condemned.ts';
 import { asDatamonError } from './failure.ts';
 import type {
   AcceptedPack,
+  IncomingPack,
   Ingest,
   Recipe,
   RecipeChunk,
@@ -67,11 +66,11 @@ export class DirectIngest implements Ingest {
     this.#options = options;
   }
 
-  async acceptPack(id: ContainerId, stream: ByteStream, sizeBytes: number): Promise<AcceptedPack> {
-    if (this.#options.condemned.has(id)) {
-      throw new DatamonError('CONFLICT', `the pack id ${id} was condemned`);
+  async acceptPack(pack: IncomingPack): Promise<AcceptedPack> {
+    if (this.#options.condemned.has(pack.id)) {
+      throw new DatamonError('CONFLICT', `the pack id ${pack.id} was condemned`);
     }
-    return takePack(this.#options, id, stream, sizeBytes);
+    return takePack(this.#options, pack);
   }
 
   async knownChunks(digests: readonly Digest[], basis: readonly Digest[]): Promise<boolean[]> {

@@ -7,6 +7,7 @@ import type { Digest } from '../digest.ts';
 import type { DatamonError } from '../errors.ts';
 import type { ContainerId } from '../keys.ts';
 import type { Receipt } from './blob-store.ts';
+import type { PackOffer } from './pack-proof.ts';
 
 export interface RecipeChunk {
   readonly digest: Digest;
@@ -30,6 +31,11 @@ export interface RecipeClaim {
   readonly oid: Digest;
   readonly sizeBytes: number;
   readonly chunks: readonly Digest[];
+}
+
+/** A pack that comes in. */
+export interface IncomingPack extends PackOffer {
+  readonly stream: ByteStream;
 }
 
 export interface RecordRequest {
@@ -60,9 +66,10 @@ export interface SmallBlob {
 export interface Ingest {
   /**
    * Checks a whole pack, frame by frame, while spooling it, then stores it. Durable when resolved; the same pack again is
-   * success. INVALID for anything that is not an intact pack `id` of `sizeBytes`; CONFLICT where the id is taken by other bytes.
+   * success. An open pack gets its end here. INVALID for anything that is not an intact pack `id` of `sizeBytes`; CONFLICT where the id is
+   * taken by other bytes.
    */
-  acceptPack(id: ContainerId, stream: ByteStream, sizeBytes: number): Promise<AcceptedPack>;
+  acceptPack(pack: IncomingPack): Promise<AcceptedPack>;
   /** For each digest, whether a container of this repo's own verified records holds that chunk. `basis`: oids to look at first. */
   knownChunks(digests: readonly Digest[], basis: readonly Digest[]): Promise<boolean[]>;
   /** NOT_FOUND; the empty blob has no chunks. */

@@ -9,6 +9,10 @@ import type { ByteQueue } from './byte-queue.ts';
 import {
   CONTAINER_HEADER_SIZE_BYTES,
   CONTAINER_TRAILER_SIZE_BYTES,
+  encodeTrailer,
+  encodeTrailerHead,
+  OPEN_PACK_LACKS_BYTES,
+  type PackForm,
   parseHeader,
   parseSections,
   parseTrailer,
@@ -22,31 +26,34 @@ import { encodeFrameTable, type FrameEntry } from './frame-table.ts';
 /** Tables of the most frames a pack can hold, and then some. */
 const PACK_TABLES_SIZE_MAX_BYTES = 32 * 1024 * 1024;
 
+/** A pack that is offered. */
+export interface PackOffer {
+  readonly id: ContainerId;
+  /** Of the pack as it is to be stored. */
+  readonly sizeBytes: number;
+  readonly form: PackForm;
+}
+
 export interface ParsedPack {
   readonly trailer: Trailer;
   readonly tables: Buffer;
   readonly frameCount: number;
+  /** What an open pack lacks; nothing for a sealed one. */
+  readonly end: Uint8Array;
 }
 
 /** Reads a pack to its end. INVALID unless it is an intact pack `id` of `sizeBytes`. */
-export async function provePack(
-  queue: ByteQueue,
-  id: ContainerId,
-  sizeBytes: number,
-): Promise<ParsedPack> {
-  return await asInvalid(`the pack ${id}`, () => parsePack(queue, id, sizeBytes));
+export async function provePack(queue: ByteQueue, offer: PackOffer): Promise<ParsedPack> {
+  return await asInvalid(`the pack ${offer.id}`, () => parsePack(queue, offer));
 }
 
-async function parsePack(
-  queue: ByteQueue,
-  id: ContainerId,
-  sizeBytes: number,
-): Promise<ParsedPack> {
+async function parsePack(queue: ByteQueue, offer: PackOffer): Promise<ParsedPack> {
+  const { id, sizeBytes, form } = offer;
   const hasher = createHasher();
   const what = `the pack ${id}`;
-  const head = await queue.take(CONTAINER_HEADER_SIZE_BYTES);
-  hasher.update(head);
-  const name = parseHeader(head, what);
+  const header = await queue.take(CONTAINER_HEADER_SIZE_BYTES);
+  hasher.update(header);
+  const name = parseHeader(header, what);
   if (name.kind !== 'pack' || name.id !== id) {
     throw new DatamonError('CORRUPT', `${what} is in truth the ${name.kind} ${name.id}`);
   }
@@ -57,20 +64,30 @@ async function parsePack(
     throw new DatamonError('CORRUPT', `${what} has no room for its tables`);
   }
   const tables = Buffer.from(await queue.take(tablesLength));
-  const end = await queue.take(CONTAINER_TRAILER_SIZE_BYTES);
-  const trailer = parseTrailer(end, what);
-  checkTrailer(trailer, name, sizeBytes, what);
+  const head = Buffer.from(await queue.take(TRAILER_DIGESTED_SIZE_BYTES));
   hasher.update(tables);
-  hasher.update(end.subarray(0, TRAILER_DIGESTED_SIZE_BYTES));
+  hasher.update(head);
+  const wholeDigest = hasher.digest();
+  const end =
+    form === 'open'
+      ? encodeTrailer(head, wholeDigest).subarray(head.length)
+      : await queue.take(OPEN_PACK_LACKS_BYTES);
+  const trailer = parseTrailer(Buffer.concat([head, end]), what);
+  checkTrailer(trailer, name, sizeBytes, what);
+  // Its own digest would tell, had it one: what is spare in a trailer is nothing.
+  if (form === 'open' && !head.equals(encodeTrailerHead(trailer))) {
+    throw new DatamonError('CORRUPT', `${what} has a trailer with bytes that mean nothing`);
+  }
   const table = parseSections(tables, what).get(SECTION.frames);
   if (trailer.tablesOffset !== framesEnd || !table?.equals(encodeFrameTable(frames))) {
     throw new DatamonError('CORRUPT', `${what} has tables that are not those of its frames`);
   }
   openTables(trailer, tables, sizeBytes, what);
-  if (hasher.digest() !== trailer.wholeDigest) {
+  if (wholeDigest !== trailer.wholeDigest) {
     throw new DatamonError('CORRUPT', `${what} has not the digest that its trailer names`);
   }
-  return { trailer, tables, frameCount: frames.length };
+  const isOpen = form === 'open';
+  return { trailer, tables, frameCount: frames.length, end: isOpen ? end : new Uint8Array() };
 }
 
 /** Frames follow each other until what comes next does not begin with the pack's mark. */

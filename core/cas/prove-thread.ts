@@ -3,9 +3,8 @@ import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { DatamonError } from '../errors.ts';
 import { isFast } from '../fast-paths.ts';
-import type { ContainerId } from '../keys.ts';
 import { AskedThread } from './asked-thread.ts';
-import type { ParsedPack } from './pack-proof.ts';
+import type { PackOffer, ParsedPack } from './pack-proof.ts';
 import type { ProofAnswer, ProofQuestion } from './prove-worker.ts';
 import type { BlockReader } from './spool.ts';
 
@@ -27,9 +26,9 @@ const thread = new AskedThread<ProofQuestion, ProofAnswer>(
   new URL(`./prove-worker${extname(import.meta.filename)}`, import.meta.url),
 );
 
-export function createThreadProver(id: ContainerId, sizeBytes: number): ThreadProver {
+export function createThreadProver({ id, sizeBytes, form }: PackOffer): ThreadProver {
   const asking = thread.begin();
-  const begun = { id, sizeBytes };
+  const begun = { id, sizeBytes, form };
   const ask = async (question: ProofQuestion): Promise<ParsedPack | null> => {
     const answer = await asking.ask(question);
     if (answer.failure !== null) {

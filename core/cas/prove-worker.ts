@@ -4,13 +4,12 @@
 import { parentPort } from 'node:worker_threads';
 import type { ByteStream } from '../bytes.ts';
 import { DatamonError, type ErrorCode } from '../errors.ts';
-import type { ContainerId } from '../keys.ts';
 import type { Answered, Asked } from './asked-thread.ts';
 import { createByteQueue } from './byte-queue.ts';
-import { type ParsedPack, provePack } from './pack-proof.ts';
+import { type PackOffer, type ParsedPack, provePack } from './pack-proof.ts';
 
 export interface ProofQuestion {
-  readonly begun: { readonly id: ContainerId; readonly sizeBytes: number };
+  readonly begun: PackOffer;
   /** In shared memory; null where none are left. */
   readonly bytes: Uint8Array | null;
   /** Whether nothing more comes: then it is told what was found, or nothing. */
@@ -34,9 +33,9 @@ class Reading {
   /** Says that the reader is done with the block it has. */
   #done: () => void = () => {};
 
-  constructor({ id, sizeBytes }: ProofQuestion['begun']) {
+  constructor(offer: PackOffer) {
     const queue = createByteQueue(this.#stream(), 'lent');
-    this.#proved = provePack(queue, id, sizeBytes).then(
+    this.#proved = provePack(queue, offer).then(
       (proved) => ({ failure: null, proved }),
       (error: unknown) => ({ failure: failureOf(error), proved: null }),
     );

@@ -38,8 +38,8 @@ export interface Spool {
   write(bytes: Uint8Array): Promise<void>;
   /** Of what was written so far; what follows is not hashed. Call once; INVALID without a hasher. */
   digest(): Promise<Digest>;
-  /** Waits until the file, if there is one, has what was written, and whoever reads along has seen it. */
-  flush(): Promise<void>;
+  /** Waits until the file, if there is one, has what was written, and whoever reads along has seen it: what follows is not shown. */
+  endReading(): Promise<void>;
   /** Bytes written so far, from the first, as often as asked. No writes after this. */
   finish(): Promise<Body>;
   /** Removes what was spooled; safe to call twice and at any time. */
@@ -79,7 +79,10 @@ export function createSpool(options: SpoolOptions): Spool {
       for (const part of parts) await hasher.update(part);
       return hasher.digest();
     },
-    flush: async () => file?.flush(),
+    async endReading() {
+      reader = undefined;
+      await file?.endHashing();
+    },
     async finish() {
       await file?.flush();
       const path = file?.path;

@@ -1,6 +1,7 @@
 /** The datamon transfer: which objects and chunks a repo has, packs in, blobs recorded by recipe, bytes and recipes out. */
 
 import { mintTicket, verifyTicket } from '../../client/tokens.ts';
+import { OPEN_PACK_LACKS_BYTES, type PackForm } from '../../core/cas/container-format.ts';
 import { encodeChunkList, unfoldRecipes } from '../../core/cas/recipe-copies.ts';
 import { digestOf, parseDigest } from '../../core/digest.ts';
 import { DatamonError } from '../../core/errors.ts';
@@ -19,7 +20,7 @@ import { BATCH_READ, BATCH_READ_OR_WRITE, BATCH_WRITE } from '../access.ts';
 import { announcedSize, readExactly, readJson, refuseEncoding } from '../body.ts';
 import { sendJson } from '../reply.ts';
 import type { ServedRepo } from '../repos.ts';
-import { type Call, mayUse, param, type Route } from '../route.ts';
+import { type Call, mayUse, param, query, type Route } from '../route.ts';
 import {
   BATCH_BODY_MAX_BYTES,
   PACK_BODY_MAX_BYTES,
@@ -76,6 +77,7 @@ export const API_OBJECT_ROUTES: readonly Route[] = [
     method: 'put',
     path: '/packs/:pack',
     access: BATCH_WRITE,
+    query: ['form'],
     body: OCTETS,
     summary: 'Store a pack',
     run: putPack,
@@ -156,18 +158,27 @@ async function putPack(call: Call): Promise<void> {
   const { request, deps, repo } = call;
   const id = parseContainerId(param(call, 'pack'));
   refuseEncoding(request);
-  const sizeBytes = announcedSize(request);
-  if (sizeBytes === null) throw new DatamonError('INVALID', 'a pack needs a Content-Length');
-  if (sizeBytes > PACK_BODY_MAX_BYTES) {
+  const bodyBytes = announcedSize(request);
+  if (bodyBytes === null) throw new DatamonError('INVALID', 'a pack needs a Content-Length');
+  if (bodyBytes > PACK_BODY_MAX_BYTES) {
     throw new DatamonError(
       'TOO_LARGE',
-      `a pack of ${sizeBytes} bytes; at most ${PACK_BODY_MAX_BYTES} are taken`,
+      `a pack of ${bodyBytes} bytes; at most ${PACK_BODY_MAX_BYTES} are taken`,
     );
   }
+  const form = packForm(call);
+  const sizeBytes = form === 'open' ? bodyBytes + OPEN_PACK_LACKS_BYTES : bodyBytes;
   const { ingest } = await begun(call);
   const { limits, signing } = deps.settings;
-  await ingest.acceptPack(id, readExactly(request, { sizeBytes, limits }), sizeBytes);
+  const stream = readExactly(request, { sizeBytes: bodyBytes, limits });
+  await ingest.acceptPack({ id, sizeBytes, form, stream });
   sendJson(call, { pack: mintTicket(signing, { repo, pack: id }, TICKET_TTL_SECONDS) });
+}
+
+function packForm(call: Call): PackForm {
+  const form = query(call, 'form') ?? 'sealed';
+  if (form === 'sealed' || form === 'open') return form;
+  throw new DatamonError('INVALID', `a pack is sealed or open, not ${JSON.stringify(form)}`);
 }
 
 async function recordObjects(call: Call): Promise<void> {

@@ -6,6 +6,7 @@ import { EMPTY_RECEIPT } from '../../core/cas/blob-store.ts';
 import {
   CONTAINER_HEADER_SIZE_BYTES,
   CONTAINER_TRAILER_SIZE_BYTES,
+  OPEN_PACK_LACKS_BYTES,
 } from '../../core/cas/container-format.ts';
 import { framesOf } from '../../core/cas/container-reader.ts';
 import type { PoolParameters } from '../../core/cas/pool.ts';
@@ -207,7 +208,9 @@ function describe_(api: FakeApi): object {
 
 async function takePack({ api, packs, request, response }: Exchange, id: string): Promise<void> {
   const bytes = await collect(request, BODY_MAX_BYTES);
-  const tablesOffset = Number(bytes.readBigUInt64LE(bytes.length - CONTAINER_TRAILER_SIZE_BYTES));
+  const isOpen = request.url?.includes('form=open') === true;
+  const trailerBytes = CONTAINER_TRAILER_SIZE_BYTES - (isOpen ? OPEN_PACK_LACKS_BYTES : 0);
+  const tablesOffset = Number(bytes.readBigUInt64LE(bytes.length - trailerBytes));
   const frames = new Map<Digest, Buffer>();
   const body = (async function* () {
     yield bytes.subarray(CONTAINER_HEADER_SIZE_BYTES, tablesOffset);

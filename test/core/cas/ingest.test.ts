@@ -5,6 +5,7 @@ import { bytesBody } from '../../../core/backend/backend.ts';
 import { createMemoryBackend } from '../../../core/backend/memory.ts';
 import { collect } from '../../../core/bytes.ts';
 import { chunks as chunksOf } from '../../../core/cas/chunker.ts';
+import { OPEN_PACK_LACKS_BYTES } from '../../../core/cas/container-format.ts';
 import type { DirectStores } from '../../../core/cas/direct-store.ts';
 import type { FramePayload } from '../../../core/cas/frame.ts';
 import { type Digest, digestOf, EMPTY_DIGEST } from '../../../core/digest.ts';
@@ -30,7 +31,23 @@ async function framesFor(bytes: Buffer): Promise<FramePayload[]> {
 }
 
 const accept = (stores: DirectStores, pack: MadeContainer, bytes: Uint8Array = pack.bytes) =>
-  stores.ingest.acceptPack(pack.id, streamOf(bytes), bytes.length);
+  stores.ingest.acceptPack({
+    id: pack.id,
+    stream: streamOf(bytes),
+    sizeBytes: bytes.length,
+    form: 'sealed',
+  });
+
+/** An open pack: what it lacks is worked out here. */
+const acceptOpen = (stores: DirectStores, pack: MadeContainer, bytes: Uint8Array) =>
+  stores.ingest.acceptPack({
+    id: pack.id,
+    stream: streamOf(bytes),
+    sizeBytes: bytes.length + OPEN_PACK_LACKS_BYTES,
+    form: 'open',
+  });
+
+const openBytes = ({ bytes }: MadeContainer): Buffer => bytes.subarray(0, -OPEN_PACK_LACKS_BYTES);
 
 const claimOf = (bytes: Buffer, frames: readonly FramePayload[]) => ({
   oid: digestOf(bytes),
@@ -81,15 +98,55 @@ describe('accepting packs', () => {
     expect(await listed(backend, '')).deep.equal([]);
   });
 
+  it('takes an open one, and stores what the sealed one would be', async () => {
+    const { stores, backend, spoolDir } = await world();
+    const pack = await makeContainer({ frames: await framesFor(seededBytes(1, 5000)) });
+    expect(await acceptOpen(stores, pack, openBytes(pack))).include({
+      sizeBytes: pack.bytes.length,
+    });
+    await accept(stores, pack);
+    const [found] = await listed(backend, 'pools/');
+    const stored = await collect(backend.get(found?.key as Key), 2 * pack.bytes.length);
+    expect(stored.equals(pack.bytes)).equal(true);
+    expect(await readdir(spoolDir)).deep.equal([]);
+  });
+
+  it('refuses an open one with any bit wrong, or cut off anywhere, or with bytes behind it', async function () {
+    this.timeout(60_000);
+    const { stores, backend } = await world();
+    // Not compressed: there every bit counts.
+    const pack = await makeContainer({
+      frames: [1, 2].map((seed) => frameOf(seededBytes(seed, 60))),
+    });
+    const bytes = openBytes(pack);
+    const wrong = [pack.bytes, Buffer.concat([bytes, Buffer.of(0)])];
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) wrong.push(withBitFlipped(bytes, bit));
+    for (let length = 0; length < bytes.length; length += 1) wrong.push(bytes.subarray(0, length));
+    for (const [index, offered] of wrong.entries()) {
+      expect(await codeOf(acceptOpen(stores, pack, offered)), `offer ${index}`).equal('INVALID');
+    }
+    expect(await listed(backend, '')).deep.equal([]);
+  });
+
   it('refuses one whose size or id is another than announced', async () => {
     const { stores } = await world();
     const pack = await makeContainer({ frames: [frameOf(Buffer.from('x'))] });
     for (const size of [pack.bytes.length - 1, pack.bytes.length + 1]) {
-      const taking = stores.ingest.acceptPack(pack.id, streamOf(pack.bytes), size);
+      const taking = stores.ingest.acceptPack({
+        id: pack.id,
+        stream: streamOf(pack.bytes),
+        sizeBytes: size,
+        form: 'sealed',
+      });
       expect(await codeOf(taking)).equal('INVALID');
     }
     const id = 'ab'.repeat(16) as ContainerId;
-    const taking = stores.ingest.acceptPack(id, streamOf(pack.bytes), pack.bytes.length);
+    const taking = stores.ingest.acceptPack({
+      id: id,
+      stream: streamOf(pack.bytes),
+      sizeBytes: pack.bytes.length,
+      form: 'sealed',
+    });
     expect(await codeOf(taking)).equal('INVALID');
   });
 
@@ -99,7 +156,12 @@ describe('accepting packs', () => {
     expect(await codeOf(accept(stores, segment))).equal('INVALID');
     const lying = { ...frameOf(Buffer.from('bytes')), digest: digestOf('other bytes') };
     expect(await codeOf(accept(stores, await makeContainer({ frames: [lying] })))).equal('INVALID');
-    const huge = stores.ingest.acceptPack(segment.id, streamOf(Buffer.alloc(1)), 10 ** 9);
+    const huge = stores.ingest.acceptPack({
+      id: segment.id,
+      stream: streamOf(Buffer.alloc(1)),
+      sizeBytes: 10 ** 9,
+      form: 'sealed',
+    });
     expect(await codeOf(huge)).equal('TOO_LARGE');
   });
 
@@ -119,7 +181,12 @@ describe('accepting packs', () => {
       yield pack.bytes.subarray(0, 3000);
       throw new DatamonError('UNAVAILABLE', 'the connection broke');
     }
-    const taking = stores.ingest.acceptPack(pack.id, broken(), pack.bytes.length);
+    const taking = stores.ingest.acceptPack({
+      id: pack.id,
+      stream: broken(),
+      sizeBytes: pack.bytes.length,
+      form: 'sealed',
+    });
     expect(await codeOf(taking)).equal('UNAVAILABLE');
     expect(await listed(backend, '')).deep.equal([]);
     expect(await readdir(spoolDir)).deep.equal([]);

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { collect } from '../../../core/bytes.ts';
+import { OPEN_PACK_LACKS_BYTES } from '../../../core/cas/container-format.ts';
 import { THREAD_PROOF_SIZE_MIN_BYTES } from '../../../core/cas/prove-thread.ts';
 import type { DatamonError } from '../../../core/errors.ts';
 import { switchOffFastPaths } from '../../../core/fast-paths.ts';
@@ -30,7 +31,12 @@ describe('proving packs beside the main thread', function () {
     const { stores, backend, spoolDir } = await makeCasWorld();
     const { length } = pack.bytes;
     const accept = () =>
-      stores.ingest.acceptPack(pack.id, streamOf(pack.bytes, SLICE_SIZE_BYTES), length);
+      stores.ingest.acceptPack({
+        id: pack.id,
+        stream: streamOf(pack.bytes, SLICE_SIZE_BYTES),
+        sizeBytes: length,
+        form: 'sealed',
+      });
     const accepted = await Promise.all([accept(), accept()]);
     for (const { frameCount } of accepted) expect(frameCount).equal(pack.frames.length);
     const [found] = await listed(backend, 'pools/');
@@ -38,6 +44,17 @@ describe('proving packs beside the main thread', function () {
       true,
     );
     expect(await readdir(spoolDir)).deep.equal([]);
+  });
+
+  it('takes an open one, and stores what the sealed one would be', async () => {
+    const pack = await made();
+    const { stores, backend } = await makeCasWorld();
+    const { length } = pack.bytes;
+    const stream = streamOf(pack.bytes.subarray(0, -OPEN_PACK_LACKS_BYTES), SLICE_SIZE_BYTES);
+    await stores.ingest.acceptPack({ id: pack.id, stream, sizeBytes: length, form: 'open' });
+    const [found] = await listed(backend, 'pools/');
+    const stored = await collect(backend.get(found?.key as Key), 2 * length);
+    expect(stored.equals(pack.bytes)).equal(true);
   });
 
   it('refuses what is damaged, too long or too short, as the plain way does, and takes the next', async () => {
@@ -48,10 +65,17 @@ describe('proving packs beside the main thread', function () {
     offers.push(pack.bytes.subarray(0, length - 1), Buffer.concat([pack.bytes, Buffer.of(0)]));
     const { stores, backend, spoolDir } = await makeCasWorld();
     const accept = (bytes: Uint8Array) =>
-      stores.ingest.acceptPack(pack.id, streamOf(bytes, SLICE_SIZE_BYTES), length).then(
-        () => 'taken',
-        ({ code, message }: DatamonError) => `${code} ${message}`,
-      );
+      stores.ingest
+        .acceptPack({
+          id: pack.id,
+          stream: streamOf(bytes, SLICE_SIZE_BYTES),
+          sizeBytes: length,
+          form: 'sealed',
+        })
+        .then(
+          () => 'taken',
+          ({ code, message }: DatamonError) => `${code} ${message}`,
+        );
     for (const [index, bytes] of offers.entries()) {
       switchOffFastPaths({ DATAMON_FAST_PATHS_OFF: 'prove-thread' });
       const plain = await accept(bytes);
@@ -76,7 +100,12 @@ describe('proving packs beside the main thread', function () {
       }
     };
     switchOffFastPaths({});
-    const taking = stores.ingest.acceptPack(pack.id, counted(), pack.bytes.length);
+    const taking = stores.ingest.acceptPack({
+      id: pack.id,
+      stream: counted(),
+      sizeBytes: pack.bytes.length,
+      form: 'sealed',
+    });
     expect(await taking.catch(({ code }: DatamonError) => code)).equal('INVALID');
     expect(givenBytes).below(pack.bytes.length / 2);
   });
