@@ -86,18 +86,18 @@ function harmless(headers: Readonly<Record<string, string>>): Record<string, str
 
 type Client = Pick<typeof http | typeof https, 'request'>;
 
-/** Loaded by whoever asks a server: it takes Node longer to load its HTTP than us all the rest, and on a store nobody needs it. */
-const clientOf = async ({ protocol }: URL): Promise<Client> =>
-  protocol === 'https:' ? await import('node:https') : await import('node:http');
+/**
+ * Loaded by whoever asks a server: it takes Node longer to load its HTTP than us all the rest, and on a store nobody needs it. Not by `import`,
+ * which reads all the module exports and so loads Node's other HTTP client, for WebSocket.
+ */
+const clientOf = ({ protocol }: URL): Client =>
+  process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http');
 
-async function send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
-  const url = new URL(request.url);
-  return await sendBy(await clientOf(url), request, limits);
-}
-
-function sendBy(client: Client, request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
+function send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
-    const { origin } = new URL(request.url);
+    const url = new URL(request.url);
+    const { origin } = url;
+    const client = clientOf(url);
     const fail = (cause: unknown): void => reject(networkError(origin, cause, request.signal));
     const attempt = open(client, request);
     if ('failure' in attempt) {

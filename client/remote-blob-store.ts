@@ -22,6 +22,8 @@ import type { RepoClient } from './repo-client.ts';
 import { UploadRun } from './upload-run.ts';
 
 const QUESTIONS_AT_A_TIME = 4;
+/** Remembered ones; what is forgotten is asked about again. */
+const ABSENT_COUNT_MAX = 200_000;
 
 export interface RemoteStoreOptions {
   readonly spoolDir: string;
@@ -37,8 +39,8 @@ export class RemoteBlobStore implements BlobStore {
   readonly #options: RemoteStoreOptions;
   /** Shared by all puts: the agent makes one for each object. */
   readonly #pace = new PackPace();
-  /** What the last `has` did not find: whoever asked is about to put it. Stored by somebody else meanwhile, it is sent for nothing. */
-  #absent = new Set<Digest>();
+  /** What `has` did not find: whoever asked is about to put it. Stored by somebody else meanwhile, it is sent for nothing. */
+  readonly #absent = new Set<Digest>();
 
   constructor(repo: RepoClient, options: RemoteStoreOptions) {
     this.#repo = repo;
@@ -98,7 +100,11 @@ export class RemoteBlobStore implements BlobStore {
 
   async has(oids: readonly Digest[]): Promise<ReadonlyMap<Digest, number>> {
     const sizes = await this.#has(oids);
-    this.#absent = new Set(oids.filter((oid) => !sizes.has(oid)));
+    if (this.#absent.size + oids.length > ABSENT_COUNT_MAX) this.#absent.clear();
+    for (const oid of oids) {
+      if (sizes.has(oid)) this.#absent.delete(oid);
+      else this.#absent.add(oid);
+    }
     return sizes;
   }
 

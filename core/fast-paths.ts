@@ -37,6 +37,8 @@ export const FAST_PATHS = [
   'open-packs',
   /** The next files are read while the server records those before. */
   'record-ahead',
+  /** A push opens its repo while it reads what it pushes, and sends files while it stores the bundle that lists them. */
+  'beside-bundle',
   /** git-lfs does not ask again for the many files of a push that the hook stored. */
   'one-pass-push',
   /** A tree is edited where its changes are known. */

@@ -93,6 +93,17 @@ export async function wantedOf(
   return { wanted, gitBlobs: files.gitBlobs };
 }
 
+/** As `wantedOf`, with nothing to compare with: asks about all files, whether their bundle is stored yet or not. */
+export async function wantedOfAll(
+  { blobs }: Pick<Repository, 'blobs'>,
+  { entries, gitBlobs }: CommitFiles,
+): Promise<Wanted> {
+  const oids = new Set(entries.flatMap((entry) => storedOid(entry) ?? []));
+  const held = await blobs.has([...oids]);
+  const missing = new Set([...oids].filter((oid) => !held.has(oid)));
+  return { wanted: takeWanted(missing, entries), gitBlobs };
+}
+
 function takeWanted(missing: Set<Digest>, entries: readonly Entry[]): WantedBlob[] {
   const wanted: WantedBlob[] = [];
   for (const entry of entries) {

@@ -22,7 +22,7 @@ export interface LockGuard {
 
 interface GuardedRef {
   readonly planned: PlannedRef;
-  readonly bundle: CommitBundle;
+  readonly bundle: Promise<CommitBundle>;
   readonly base: Digest | null;
 }
 
@@ -63,7 +63,8 @@ async function violationsOf(
   const known =
     base ?? (planned.start === null ? null : await history.bundleOfCommit(planned.start));
   const before = known === null ? null : (await history.getBundle(known)).tree;
-  const found = await lockViolations({ pages, ...locks, before, after: bundle.descriptor.tree });
+  const { descriptor } = await bundle;
+  const found = await lockViolations({ pages, ...locks, before, after: descriptor.tree });
   if (known !== null) return found;
   const changed = new Set(planned.changed.map(({ path }) => displayPath(path)));
   return found.filter(({ path }) => changed.has(path));

@@ -4,10 +4,11 @@
  */
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from '../core/errors.ts';
+import { DatamonError, hasCode } from '../core/errors.ts';
 import { isFast } from '../core/fast-paths.ts';
 import { EXIT, type ExitStatus } from '../core/io.ts';
 import type { AnnouncedRef, PushReceipt } from '../core/meta/model.ts';
+import type { Creation } from '../core/open-repository.ts';
 import { getConfig, isTrue } from '../git/config.ts';
 import { committer } from '../git/identity.ts';
 import { ownFolder } from '../git/own-folder.ts';
@@ -26,13 +27,14 @@ import {
 import {
   concernsData,
   type DeletedRef,
+  type PushLine,
   type PushPlan,
   parsePushLines,
   planPush,
 } from './push-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { storePush } from './store-push.ts';
-import { nothingPushed, openTarget, pushEndpoint, type Target } from './target.ts';
+import { beginOpening, nothingPushed, type Opening, pushEndpoint, type Target } from './target.ts';
 import { type HookWorld, readInput, say, sayError } from './world.ts';
 
 /** Hosts hang up on an idle connection about then. */
@@ -92,33 +94,83 @@ async function run(push: Push, isDry: boolean): Promise<number> {
   const { url: lfsUrl, kind } = await pushEndpoint(repo, push.remoteName);
   if (kind === 'other') return handOn();
   if (isTrue(world.io.env['GIT_LFS_SKIP_PUSH'] ?? null)) return EXIT.ok;
-  const plan = await planPush(repo, parsePushLines(push.input.toString('utf8')), push.remoteName);
-  const moved = plan.moved.filter(concernsData);
-  const leftovers = await listPending(repo);
-  const isEmpty = moved.length === 0 && plan.deleted.length === 0 && leftovers.length === 0;
-  if (isEmpty) return kind === 'http' && !isDry ? handOn() : EXIT.ok;
-  const remote = await remoteId(push.remoteUrl, repo.topLevel ?? repo.gitDir);
-  const by = await committer(repo.git, world.io.env);
-  const signal = world.io.signal;
-  const create = moved.length === 0 || isDry ? {} : { create: { by, remote } };
-  const target = await open({ world, repo, lfsUrl, signal, ...create });
-  if (target === null) return handOn();
+  return await planAndPush(push, { isDry, lfsUrl, isServer: kind === 'http' });
+}
+
+interface Destination {
+  readonly isDry: boolean;
+  readonly lfsUrl: string;
+  readonly isServer: boolean;
+}
+
+async function planAndPush(push: Push, destination: Destination): Promise<number> {
+  const { repo } = push;
+  const lines = parsePushLines(push.input.toString('utf8'));
+  const planning = planPush(repo, lines, push.remoteName);
+  // Awaited below.
+  planning.catch(() => {});
+  const opening = openingOf(push, destination, { lines, planning });
   try {
-    if (isDry) return EXIT.ok;
-    await reconcile({ world, repo, signal, style: 'off' });
-    const identity = { remote, by, lfsUrl };
-    return await pushTo(push, target, { ...identity, plan: { ...plan, moved } });
+    const plan = await planning;
+    const moved = plan.moved.filter(concernsData);
+    const leftovers = await listPending(repo);
+    if (moved.length === 0 && plan.deleted.length === 0 && leftovers.length === 0) {
+      return destination.isServer && !destination.isDry ? await runGitLfs(push) : EXIT.ok;
+    }
+    const target = await orNull(moved.length > 0 && !destination.isDry, opening.take());
+    if (target === null) return await runGitLfs(push);
+    return await pushInto(push, target, { ...destination, plan: { ...plan, moved } });
   } finally {
-    await target.repository.close();
+    await opening.close();
   }
 }
 
+/** A server is asked while git is: both take their time. Where nothing is likely to be sent, nobody is asked before that is sure. */
+function openingOf(
+  push: Push,
+  { isDry, lfsUrl, isServer }: Destination,
+  about: { readonly lines: readonly PushLine[]; readonly planning: Promise<PushPlan> },
+): Opening {
+  const { world, repo } = push;
+  const endpoint = { world, repo, lfsUrl, signal: world.io.signal };
+  const create = isDry ? {} : { create: async () => creationFor(push, await about.planning) };
+  const isLikely = isServer && !isDry && about.lines.some(({ localSha }) => localSha !== null);
+  const opening = beginOpening({ ...endpoint, ...create });
+  if (isLikely && isFast('beside-bundle')) void opening.take().catch(() => {});
+  return opening;
+}
+
+/** Who makes the repo, which only a push that brings data does. */
+async function creationFor(push: Push, plan: PushPlan): Promise<Creation> {
+  if (!plan.moved.some(concernsData)) {
+    throw new DatamonError('NOT_FOUND', 'a push without data makes no repo');
+  }
+  return { by: await pusher(push), remote: await remoteOf(push) };
+}
+
+const pusher = ({ world, repo }: Push): Promise<string> => committer(repo.git, world.io.env);
+
+const remoteOf = ({ repo, remoteUrl }: Push): Promise<string> =>
+  remoteId(remoteUrl, repo.topLevel ?? repo.gitDir);
+
+async function pushInto(
+  push: Push,
+  target: Target,
+  { isDry, lfsUrl, plan }: Destination & { readonly plan: PushPlan },
+): Promise<number> {
+  const { world, repo } = push;
+  if (isDry) return EXIT.ok;
+  await reconcile({ world, repo, signal: world.io.signal, style: 'off' });
+  const identity = { remote: await remoteOf(push), by: await pusher(push), lfsUrl };
+  return await pushTo(push, target, { ...identity, plan });
+}
+
 /** A dry run, or a deletion, of a repo that is not there yet concerns nobody. */
-async function open(request: Parameters<typeof openTarget>[0]): Promise<Target | null> {
+async function orNull(mayMake: boolean, opening: Promise<Target | null>): Promise<Target | null> {
   try {
-    return await openTarget(request);
+    return await opening;
   } catch (error) {
-    if (request.create === undefined && hasCode(error, 'NOT_FOUND')) return null;
+    if (!mayMake && hasCode(error, 'NOT_FOUND')) return null;
     throw error;
   }
 }

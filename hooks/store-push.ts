@@ -7,6 +7,7 @@ import {
 } from '../core/cas/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { DatamonError } from '../core/errors.ts';
+import { isFast } from '../core/fast-paths.ts';
 import type { PushReceipt } from '../core/meta/model.ts';
 import { displayPath } from '../core/meta/raw-path.ts';
 import { storeExtraOids } from '../core/meta/record.ts';
@@ -21,6 +22,7 @@ import {
   headOf,
   storeBundle,
   wantedOf,
+  wantedOfAll,
 } from '../git/record-commit.ts';
 import type { GitRepository } from '../git/repository.ts';
 import type { PendingRef } from './local-pending.ts';
@@ -43,7 +45,8 @@ export interface StorePush {
 
 interface BundledRef {
   readonly planned: PlannedRef;
-  readonly bundle: CommitBundle;
+  /** Being stored, while files are already sent. */
+  readonly bundle: Promise<CommitBundle>;
   readonly base: Digest | null;
   readonly isFirst: boolean;
   /** What the store lacks of it. */
@@ -64,13 +67,12 @@ export async function storePush(
   const bundled: BundledRef[] = [];
   for (const ref of planned) bundled.push(await bundleRef(push, ref));
   await checkLocks(push, bundled);
-  const lacking = uniqueBlobs(bundled.flatMap((each) => each.lacking));
-  const { receipts, absent } = await send(push, bundled, lacking);
+  const { receipts, absent } = await sendBeside(push, bundled);
   const refs: PendingRef[] = [];
   const counted = new Set<Digest>();
   for (const each of bundled) {
     const receipt = {
-      ...shareOf(each, receipts, counted),
+      ...shareOf(each, await each.bundle, { receipts, counted }),
       durationMs: push.world.nowMs() - startedAtMs,
     };
     refs.push(await pendingRef(push, each, { receipt, absent }));
@@ -80,13 +82,16 @@ export async function storePush(
 
 async function bundleRef(push: StorePush, planned: PlannedRef): Promise<BundledRef> {
   const { repository } = push;
-  const [bundle, head] = await Promise.all([
-    storeBundle(repository, planned.files),
-    headOf(repository, planned.ref, push.remote),
-  ]);
-  await remember(push.repo, bundle);
+  const bundle = bundleOf(push, planned);
+  // Awaited later; until then a failure must not count as unhandled.
+  bundle.catch(() => {});
+  const head = await headOf(repository, planned.ref, push.remote);
   const base = completeBase(head);
-  const { wanted, gitBlobs } = await wantedOf(repository, { bundle, base });
+  const isComparedWithNothing = base === null && planned.files.since === null;
+  const { wanted, gitBlobs } =
+    isComparedWithNothing && isFast('beside-bundle')
+      ? await wantedOfAll(repository, planned.files)
+      : await wantedOf(repository, { bundle: await bundle, base });
   const held = await repository.blobs.has(planned.passing.map(({ oid }) => oid));
   const lacking = [...wanted, ...planned.passing.filter(({ oid }) => !held.has(oid))].map(
     (blob) => ({
@@ -98,6 +103,15 @@ async function bundleRef(push: StorePush, planned: PlannedRef): Promise<BundledR
   const heldPassing = new Set(held.keys());
   const listed = new Set(wanted.map(({ oid }) => oid));
   return { planned, bundle, base, isFirst, lacking, listed, gitBlobs, heldPassing };
+}
+
+async function bundleOf(
+  { repository, repo }: StorePush,
+  { files }: PlannedRef,
+): Promise<CommitBundle> {
+  const bundle = await storeBundle(repository, files);
+  await remember(repo, bundle);
+  return bundle;
 }
 
 /** Which pointer extensions there are is not remembered, so trees with any are not either. */
@@ -120,6 +134,22 @@ function uniqueBlobs(blobs: readonly WantedBlob[]): readonly WantedBlob[] {
 }
 
 const SHOWN_COUNT_MAX = 5;
+
+/** Sends what the store lacks while it stores the bundles, and stops where one of these cannot be stored. */
+async function sendBeside(push: StorePush, bundled: readonly BundledRef[]): Promise<SentFiles> {
+  const lacking = uniqueBlobs(bundled.flatMap((each) => each.lacking));
+  const stop = new AbortController();
+  const stored = Promise.all(bundled.map(({ bundle }) => bundle));
+  stored.catch((error: unknown) => stop.abort(error));
+  const signal = AbortSignal.any([push.signal, stop.signal]);
+  try {
+    const sent = await send({ ...push, signal }, bundled, lacking);
+    await stored;
+    return sent;
+  } catch (error) {
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  }
+}
 
 interface SentFiles {
   readonly receipts: ReadonlyMap<Digest, Receipt>;
@@ -226,16 +256,19 @@ function webUrlOf(url: string): string | null {
 /** What this ref's files cost; a file that two refs need is counted for the first. */
 function shareOf(
   each: BundledRef,
-  receipts: ReadonlyMap<Digest, Receipt>,
-  counted: Set<Digest>,
+  bundle: CommitBundle,
+  {
+    receipts,
+    counted,
+  }: { readonly receipts: ReadonlyMap<Digest, Receipt>; readonly counted: Set<Digest> },
 ): PushReceipt {
-  let total = each.bundle.receipt;
+  let total = bundle.receipt;
   for (const { oid } of each.lacking) {
     const receipt = counted.has(oid) ? undefined : receipts.get(oid);
     counted.add(oid);
     if (receipt !== undefined) total = addReceipts(total, receipt);
   }
-  const newFileBytes = total.newBytes - each.bundle.receipt.newBytes;
+  const newFileBytes = total.newBytes - bundle.receipt.newBytes;
   return {
     // Pages are the bundle's own, not the data's.
     newBytes: newFileBytes,
@@ -244,7 +277,7 @@ function shareOf(
     packCount: total.packCount,
     requestCount: total.requestCount,
     durationMs: 0,
-    reusedFrom: newFileBytes < each.bundle.totals.sizeBytes ? each.base : null,
+    reusedFrom: newFileBytes < bundle.totals.sizeBytes ? each.base : null,
     measured: true,
   };
 }
@@ -254,7 +287,8 @@ async function pendingRef(
   each: BundledRef,
   facts: { readonly receipt: PushReceipt; readonly absent: ReadonlySet<Digest> },
 ): Promise<PendingRef> {
-  const { planned, bundle, base } = each;
+  const { planned, base } = each;
+  const { bundle, totals } = await each.bundle;
   const passing = planned.passing.filter(({ oid }) => !facts.absent.has(oid));
   return {
     ref: planned.ref,
@@ -263,9 +297,9 @@ async function pendingRef(
     gitOld: each.isFirst ? null : planned.gitOld,
     gitNew: planned.files.commit,
     tip: planned.tip,
-    bundle: bundle.bundle,
+    bundle,
     base,
-    totals: bundle.totals,
+    totals,
     extraOids: await storeExtraOids(
       push.repository.pages,
       new Map(passing.map(({ oid, sizeBytes }) => [oid, sizeBytes])),

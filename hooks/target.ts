@@ -6,6 +6,7 @@ import { openRepositoryUrl } from '../client/open.ts';
 import type { TokenSource } from '../client/session.ts';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import type { Repository } from '../core/meta/repository.ts';
+import type { CreationSource } from '../core/open-repository.ts';
 import { getConfig } from '../git/config.ts';
 import { credentialSource } from '../git/credentials.ts';
 import { type LfsEndpoint, lfsEndpoint } from '../git/lfs-endpoint.ts';
@@ -25,8 +26,16 @@ export interface TargetRequest {
   readonly world: HookWorld;
   readonly repo: GitRepository;
   readonly lfsUrl: string;
-  readonly create?: { readonly by: string; readonly remote: string };
+  readonly create?: CreationSource;
   readonly signal: AbortSignal;
+}
+
+/** A target that is opened by the first `take`, and closed again where its opening was for nothing. */
+export interface Opening {
+  /** As `openTarget`, once. */
+  take(): Promise<Target | null>;
+  /** Closes the target, or stops the opening that is still under way. */
+  close(): Promise<void>;
 }
 
 /** How long a URL that is no datamon server's is not asked again. */
@@ -58,6 +67,23 @@ export async function openTarget(request: TargetRequest): Promise<Target | null>
     if (hasCode(error, 'UNAVAILABLE')) return null;
     throw error;
   }
+}
+
+export function beginOpening(request: TargetRequest): Opening {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([request.signal, stop.signal]);
+  let opened: Promise<Target | null> | null = null;
+  return {
+    take() {
+      opened ??= openTarget({ ...request, signal });
+      return opened;
+    },
+    async close() {
+      stop.abort();
+      const target = await opened?.catch(() => null);
+      await target?.repository.close();
+    },
+  };
 }
 
 async function open(request: TargetRequest, mode: Target['mode']): Promise<Target> {
