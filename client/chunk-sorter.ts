@@ -11,8 +11,7 @@ import type { PackSender, SentPack } from './pack-sender.ts';
 import type { RepoClient } from './repo-client.ts';
 import type { ResumedPacks } from './resumed-packs.ts';
 
-/** Each question costs both sides as much as hashing a megabyte. */
-const BATCH_SIZE_MAX_BYTES = 8 * 1024 * 1024;
+const BATCH_SIZE_MAX_BYTES = 4 * 1024 * 1024;
 const BATCH_COUNT_MAX = 4_000;
 const BASIS_COUNT_MAX = 1_000;
 /** Frames compressed at once. */

@@ -11,7 +11,7 @@ import { createSyntheticCommit } from '../../core/meta/commit-object.ts';
 import { recordBundle } from '../../core/meta/record.ts';
 import type { Repository } from '../../core/meta/repository.ts';
 import { openRepository } from '../../core/open-repository.ts';
-import { openQuick, type QuickOptions, sourceOf } from '../support/api-world.ts';
+import { createShortPace, openQuick, type QuickOptions, sourceOf } from '../support/api-world.ts';
 import { codeOf, errorOf } from '../support/code-of.ts';
 import { entryOf, FREE_RECEIPT, pushIdOf, REMOTE } from '../support/meta-world.ts';
 import { type RealServer, startRealServer, startRelay } from '../support/real-server.ts';
@@ -120,7 +120,7 @@ describe('client and server', () => {
   it('another server of the same store takes copies too', async () => {
     const server = await startRealServer();
     const bytes = seededBytes(12, 17 * MIB);
-    const repository = await remote(server.origin);
+    const repository = await remote(server.origin, { pace: createShortPace() });
     await repository.blobs.put(sourceOf(bytes));
     const edited = Buffer.concat([bytes.subarray(0, 9 * MIB), bytes]);
     let restarting: Promise<void> | null = null;
@@ -181,7 +181,10 @@ describe('client and server', () => {
 
   it('a server that is replaced in the middle of a push is not noticed', async () => {
     const server = await startRealServer();
-    const { blobs } = await remote(server.origin, { packSizeMaxBytes: MIB });
+    const { blobs } = await remote(server.origin, {
+      packSizeMaxBytes: MIB,
+      pace: createShortPace(),
+    });
     const bytes = seededBytes(8, 6 * MIB);
     let restarting: Promise<void> | null = null;
     await blobs.put(sourceOf(bytes), {

@@ -1,5 +1,6 @@
 /** What client tests need around a server: a pace without waiting, sources from bytes, a repository in one word. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type OpenOptions, openRepositoryUrl } from '../../client/open.ts';
 import type { Pace, RetryNotice } from '../../client/retry.ts';
 import type { Repository } from '../../core/meta/repository.ts';
@@ -21,6 +22,12 @@ export function createFastPace(seed = 1): Pace & { readonly sleeps: number[] } {
     random: splitmix64(seed),
   };
 }
+
+/** Waits a tenth as long as it should: for tests in which a server goes away and comes back. */
+export const createShortPace = (): Pace => ({
+  ...createFastPace(),
+  sleep: (ms, signal) => sleep(ms / 10, undefined, signal && { signal }),
+});
 
 export interface QuickOptions extends OpenOptions {
   readonly pace?: Pace;
