@@ -4,6 +4,7 @@
  */
 import type * as http from 'node:http';
 import type * as https from 'node:https';
+import { createRequire } from 'node:module';
 import type { Body } from '../core/backend/backend.ts';
 import type { ByteStream } from '../core/bytes.ts';
 import { DatamonError } from '../core/errors.ts';
@@ -91,7 +92,9 @@ type Client = Pick<typeof http | typeof https, 'request'>;
  * which reads all the module exports and so loads Node's other HTTP client, for WebSocket.
  */
 const clientOf = ({ protocol }: URL): Client =>
-  process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http');
+  load(protocol === 'https:' ? 'node:https' : 'node:http') as Client;
+
+const load = createRequire(import.meta.url);
 
 function send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {

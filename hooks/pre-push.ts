@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { DatamonError, hasCode } from '../core/errors.ts';
 import { isFast } from '../core/fast-paths.ts';
 import { EXIT, type ExitStatus } from '../core/io.ts';
-import type { AnnouncedRef, PushReceipt } from '../core/meta/model.ts';
 import type { Creation } from '../core/open-repository.ts';
 import { getConfig, isTrue } from '../git/config.ts';
 import { committer } from '../git/identity.ts';
@@ -16,6 +15,7 @@ import { ancestorsOf, gitPushAmong, isDryRun } from '../git/process-tree.ts';
 import { newPushId } from '../git/record-commit.ts';
 import { remoteId } from '../git/remote-id.ts';
 import { type GitRepository, openGitRepo } from '../git/repository.ts';
+import { announced, deletion, sumOf } from './announced.ts';
 import { runGitLfs } from './git-lfs.ts';
 import {
   type LocalPending,
@@ -26,7 +26,6 @@ import {
 } from './local-pending.ts';
 import {
   concernsData,
-  type DeletedRef,
   type PushLine,
   type PushPlan,
   parsePushLines,
@@ -252,53 +251,6 @@ function pendingOf(push: Push, facts: PushFacts, refs: readonly PendingRef[]): L
     refs: [...refs, ...facts.plan.deleted.map(deletion)],
   };
 }
-
-const NO_RECEIPT: PushReceipt = {
-  newBytes: 0,
-  resumedBytes: 0,
-  storedBytes: 0,
-  packCount: 0,
-  requestCount: 0,
-  durationMs: 0,
-  reusedFrom: null,
-  measured: true,
-};
-
-const deletion = ({ ref, tracking, gitOld }: DeletedRef): PendingRef => ({
-  ref,
-  tracking,
-  gitOld,
-  gitNew: null,
-  tip: null,
-  bundle: null,
-  base: null,
-  totals: { fileCount: 0, sizeBytes: 0 },
-  extraOids: null,
-  missing: [],
-  forced: false,
-  receipt: NO_RECEIPT,
-  isQuiet: true,
-});
-
-function announced(ref: PendingRef): AnnouncedRef {
-  const { gitOld, gitNew, bundle, totals, extraOids, missing, forced } = ref;
-  if (gitNew === null || bundle === null) throw new Error('a deletion is not announced');
-  return { ref: ref.ref, gitOld, gitNew, bundle, totals, extraOids, missing, forced };
-}
-
-const sumOf = (refs: readonly PendingRef[]): PushReceipt =>
-  refs.reduce((sum, { receipt }) => {
-    return {
-      newBytes: sum.newBytes + receipt.newBytes,
-      resumedBytes: sum.resumedBytes + receipt.resumedBytes,
-      storedBytes: sum.storedBytes + receipt.storedBytes,
-      packCount: sum.packCount + receipt.packCount,
-      requestCount: sum.requestCount + receipt.requestCount,
-      durationMs: Math.max(sum.durationMs, receipt.durationMs),
-      reusedFrom: sum.reusedFrom ?? receipt.reusedFrom,
-      measured: true,
-    };
-  }, NO_RECEIPT);
 
 /** git-lfs checks locks and asks the server on its own; an agent it starts finds in DATAMON_PUSH what belongs to this push. */
 async function handOnKnowing(push: Push, plan: PushPlan): Promise<number> {
