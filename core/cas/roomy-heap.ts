@@ -3,7 +3,8 @@
  * a share of what lives; where little lives, that is every 20 MiB of a transfer, and was a quarter of its work. Promise: V8's own rule is back
  * when nobody holds room any more, and at any time where so much lives that the share would be large.
  */
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { createRequire } from 'node:module';
+import type * as v8 from 'node:v8';
 import { isFast } from '../fast-paths.ts';
 
 /** Up to so much that lives, */
@@ -12,13 +13,17 @@ const LIVE_SIZE_MAX_BYTES = 48 * 1024 * 1024;
 const GROWTH_PERCENT = 400;
 const RULE_OF_V8 = 0;
 
+/** Loaded by the first large input: whoever has none starts sooner. */
+const heap = (): typeof v8 => load('node:v8') as typeof v8;
+const load = createRequire(import.meta.url);
+
 let holders = 0;
 let growthPercent = RULE_OF_V8;
 
 /** Call what it returns once, when the input is through. */
 export function holdRoom(): () => void {
   holders += 1;
-  const isSmall = getHeapStatistics().used_heap_size <= LIVE_SIZE_MAX_BYTES;
+  const isSmall = heap().getHeapStatistics().used_heap_size <= LIVE_SIZE_MAX_BYTES;
   grow(isSmall && isFast('roomy-heap') ? GROWTH_PERCENT : RULE_OF_V8);
   let isHeld = true;
   return () => {
@@ -36,5 +41,5 @@ export const heapGrowthPercent = (): number => growthPercent;
 function grow(percent: number): void {
   if (percent === growthPercent) return;
   growthPercent = percent;
-  setFlagsFromString(`--heap-growing-percent=${percent}`);
+  heap().setFlagsFromString(`--heap-growing-percent=${percent}`);
 }
