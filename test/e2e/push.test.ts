@@ -239,4 +239,17 @@ describe('end to end: push through a server', function () {
     }
     expect((await stat(`${out}/a b.bin`)).mode & 0o100).to.equal(0o100);
   });
+
+  it('a push without data makes no repo, though the server is asked beside git', async () => {
+    const { repo, url: made } = await stage.project('code-only');
+    const url = made.replace('/code-only', '/never-made');
+    await repo.git('config', 'lfs.url', url);
+    await repo.write('code.txt', 'no data');
+    await repo.commit('Code');
+    const pushed = await repo.run(['push', 'origin', 'main']);
+    expect(pushed.status, pushed.stderr).to.equal(0);
+    const { status, stderr } = await stage.run('datamon', ['log', '--repo', url]);
+    expect(status).to.not.equal(0);
+    expect(stderr).to.contain('there is no repo team/never-made');
+  });
 });
