@@ -17,6 +17,7 @@ import type {
   TreeTotals,
 } from '../core/meta/model.ts';
 import {
+  absentBlobs,
   estimateReceipt,
   missingOids,
   recordBundle,
@@ -98,9 +99,7 @@ export async function wantedOfAll(
   { blobs }: Pick<Repository, 'blobs'>,
   { entries, gitBlobs }: CommitFiles,
 ): Promise<Wanted> {
-  const oids = new Set(entries.flatMap((entry) => storedOid(entry) ?? []));
-  const held = await blobs.has([...oids]);
-  const missing = new Set([...oids].filter((oid) => !held.has(oid)));
+  const missing = new Set(await absentBlobs(blobs, entries));
   return { wanted: takeWanted(missing, entries), gitBlobs };
 }
 

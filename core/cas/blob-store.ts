@@ -110,7 +110,10 @@ export interface BlobStore {
     sources: Iterable<BlobSource> | AsyncIterable<BlobSource>,
     options?: PutOptions,
   ): AsyncIterable<PutOutcome>;
-  /** The bytes, each frame verified before it is passed on. NOT_FOUND; CORRUPT, after at most the bytes before the damage. */
+  /**
+   * The bytes, each frame verified before it is passed on; without a range the whole, too, at its end. NOT_FOUND; CORRUPT, after at most the
+   * bytes before the damage.
+   */
   get(oid: Digest, range?: ByteRange): ByteStream;
   /** Sizes in bytes of those that this repo holds, verified. Asks the store before it says that one is absent. */
   has(oids: readonly Digest[], options?: HasOptions): Promise<ReadonlyMap<Digest, number>>;

@@ -57,7 +57,7 @@ export class SpoolFile {
   }
 
   /** As `flush`; what is written afterwards is not read. */
-  async endHashing(): Promise<void> {
+  async endReading(): Promise<void> {
     await this.flush();
     this.#reader = undefined;
   }

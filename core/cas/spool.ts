@@ -74,14 +74,14 @@ export function createSpool(options: SpoolOptions): Spool {
     },
     async digest() {
       if (hasher === undefined) throw new DatamonError('INVALID', 'a spool without a hasher');
-      await file?.endHashing();
+      await file?.endReading();
       reader = undefined;
       for (const part of parts) await hasher.update(part);
       return hasher.digest();
     },
     async endReading() {
       reader = undefined;
-      await file?.endHashing();
+      await file?.endReading();
     },
     async finish() {
       await file?.flush();

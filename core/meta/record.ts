@@ -141,20 +141,32 @@ export async function storeExtraOids(
  * asked for: what a recorded bundle lists was there when it was recorded.
  */
 export async function missingOids(
-  repository: Pick<Repository, 'pages' | 'blobs'>,
+  { pages, blobs }: Pick<Repository, 'pages' | 'blobs'>,
   tree: Digest,
   base: Digest | null = null,
+): Promise<readonly Digest[]> {
+  return await absentBlobs(blobs, entriesAfter(diffTrees(pages, base, tree)));
+}
+
+async function* entriesAfter(changes: ReturnType<typeof diffTrees>): AsyncIterable<Entry> {
+  for await (const { after } of changes) if (after !== null) yield after;
+}
+
+/** Blobs that entries need and the repo does not hold, each once, in the order of the entries; so many are asked about at a time. */
+export async function absentBlobs(
+  blobs: Repository['blobs'],
+  entries: Iterable<Entry> | AsyncIterable<Entry>,
 ): Promise<readonly Digest[]> {
   const missing: Digest[] = [];
   const asked = new Set<Digest>();
   let batch: Digest[] = [];
   const ask = async (): Promise<void> => {
-    const held = await repository.blobs.has(batch);
+    const held = await blobs.has(batch);
     missing.push(...batch.filter((oid) => !held.has(oid)));
     batch = [];
   };
-  for await (const { after } of diffTrees(repository.pages, base, tree)) {
-    const oid = after === null ? null : storedOid(after);
+  for await (const entry of entries) {
+    const oid = storedOid(entry);
     if (oid === null || asked.has(oid)) continue;
     asked.add(oid);
     batch.push(oid);
